@@ -1,0 +1,1 @@
+"""Other people's records: how each integration names its prospects and streams a list's members in."""

@@ -1,0 +1,50 @@
+"""What an integration is, and which there are."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+from reservoir.domain.ids import INTEGRATION
+
+ENTRY_POINTS = "reservoir.integrations"
+"""The entry point group in which another package offers an Integration."""
+
+
+@dataclass(frozen=True)
+class Integration:
+    """A type of source.
+
+    **Shape**: ``prospect_id`` gives a record's canonical id, or raises ``InvalidError`` with a sentence; a canonical id stays as it is.
+    ``has_source`` says whether a list can be synced from it; without one its members are put in.
+    """
+
+    name: str
+    prospect_id: Callable[[str], str]
+    has_source: bool
+
+
+@cache
+def integrations() -> Mapping[str, Integration]:
+    """Every integration by name: reservoir's own, then those that installed packages offer.
+
+    **Raises**: TypeError or ValueError where a package offers something else, a name that is none, or one that is taken; uninstall it.
+    """
+    from reservoir.integrations import csv, hubspot, salesforce  # here, so that they may import this module's words
+
+    found = {
+        "salesforce": Integration("salesforce", salesforce.prospect_id, has_source=True),
+        "hubspot": Integration("hubspot", hubspot.prospect_id, has_source=True),
+        "csv": Integration("csv", csv.prospect_id, has_source=False),
+    }
+    for point in entry_points(group=ENTRY_POINTS):
+        offered = point.load()
+        if not isinstance(offered, Integration):
+            raise TypeError(f"the entry point {point.value!r} in {ENTRY_POINTS} is no Integration")
+        if not INTEGRATION.fullmatch(offered.name):
+            raise ValueError(f"{offered.name!r}, offered by {point.value!r}, is no name for an integration")
+        if offered.name in found:
+            raise ValueError(f"the integration {offered.name!r} exists already, and {point.value!r} offers another")
+        found[offered.name] = offered
+    return MappingProxyType(found)

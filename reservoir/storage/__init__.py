@@ -1,0 +1,1 @@
+"""How the words of the domain are kept: the store, its keys, one module per noun, and the engine that runs embedded."""

@@ -1,0 +1,88 @@
+"""Every key of the store: its name, its type, and when it goes, or why it never does.
+
+The scripts build an org's keys from its prefix; this is the list that they are held against, and the one that operators read.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote, unquote
+
+ORGS = "reservoir:orgs"
+ACTIVE = "reservoir:active"
+
+_PLAIN = "-._~@+"
+
+
+def prefix(org: str) -> str:
+    """What every key of an org begins with. The braces put all of them into one slot of a cluster."""
+    return f"reservoir:{{{org}}}:"
+
+
+def encoded(part: str) -> str:
+    """An id as a part of a key: every byte but ``A-Z a-z 0-9 - . _ ~ @ +`` percent-encoded, so that decoding gives the id back."""
+    return quote(part, safe=_PLAIN)
+
+
+def decoded(part: str) -> str:
+    """The id that `encoded` made a part of a key."""
+    return unquote(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A kind of key. ``goes`` says in words when; ``ttl``: whether the store itself ends it."""
+
+    pattern: str
+    type: Literal["string", "hash", "set", "zset", "stream"]
+    ttl: bool
+    what: str
+    goes: str
+
+    def matches(self, name: str) -> bool:
+        """Whether a key of the store is of this kind."""
+        return re.fullmatch(re.sub(r"<\w+>", "[^:]+", re.escape(self.pattern).replace("\\<", "<").replace("\\>", ">")), name) is not None
+
+
+_ORG = "reservoir:{<org>}:"
+_LIST = _ORG + "list:<list>"
+
+KEYS: tuple[Key, ...] = (
+    Key(ORGS, "set", False, "the ids of all orgs", "an org leaves it when it is deleted"),
+    Key(ACTIVE, "zset", False, "orgs in which something was taken lately, and when", "an org leaves it when nothing of it is taken"),
+    Key(_ORG + "generation", "string", False, "moves on whenever a profile, a setting or an API key changes", "with the org"),
+    Key(_ORG + "org", "string", False, "the org's profile (JSON)", "with the org"),
+    Key(_ORG + "keys", "hash", False, "API keys by id (JSON, with the key's SHA-256, never the key)", "with the org"),
+    Key(_ORG + "keys-used", "hash", False, "when each API key was last used, to the minute", "with the org"),
+    Key(_ORG + "settings:<integration>", "string", False, "multi-rep dialing of an integration (JSON)", "with the org"),
+    Key(_ORG + "reservation:<integration>:<prospect>", "string", True, "who has the prospect (JSON)", "when the hold or reservation ends"),
+    Key(_ORG + "ends", "zset", False, "every live hold and reservation by its end: the witness beside the keys", "an entry when it is settled"),
+    Key(_ORG + "claim-of", "hash", False, "which claim has each taken prospect", "an entry when it is settled"),
+    Key(_ORG + "claim:<id>", "hash", True, "a claim: who, what, how it ended", "7 days after its end; a hold never attempted: 24 h"),
+    Key(_ORG + "session:<session>", "zset", True, "the claims that a session holds", "a day after its last hold was taken"),
+    Key(_ORG + "idempotency:<key>", "string", True, "what a request took: its digest and claims", "after 24 h, or 15 min where the service made the key"),
+    Key(_ORG + "history", "stream", False, "what happened, in order", "an entry after the days that the config says"),
+    Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),
+    Key(_ORG + "lists-of:<integration>", "hash", False, "the lists of each prospect; ! marks one that has it as undialable", "an entry when no list has it"),
+    Key(_LIST, "hash", False, "the list's definition, and what its last run fetched", "with the list"),
+    Key(_LIST + ":sync", "hash", False, "its newest sync", "with the list"),
+    Key(_LIST + ":members", "hash", False, "its members' data (JSON)", "an entry when the member leaves"),
+    Key(_LIST + ":order", "zset", False, "its members by place", "an entry when the member leaves"),
+    Key(_LIST + ":available", "zset", False, "who can be claimed, by place", "an entry when the prospect is taken or leaves"),
+    Key(_LIST + ":held", "zset", False, "who is held, by end", "an entry when the hold ends"),
+    Key(_LIST + ":reserved", "zset", False, "who is reserved, by end", "an entry when the reservation ends"),
+    Key(_LIST + ":undialable", "zset", False, "who can not be dialed, by place", "an entry when the source says otherwise"),
+    Key(_LIST + ":do-not-call", "set", False, "whom the source flags as not to be called", "an entry when the source says otherwise"),
+    Key(_LIST + ":places", "hash", False, "each rep's own place while multi-rep dialing is off", "with the list; unheeded after 30 days"),
+    Key(_LIST + ":removers", "set", False, "the reps who removed somebody", "with the list"),
+    Key(_LIST + ":removed:<rep>", "hash", False, "whom a rep removed: when, and by which claim", "an entry when it is undone, or with the list"),
+    Key(_ORG + "broken", "set", False, "lists with an index of the wrong type, stepped over and to be mended", "an entry when the list is mended"),
+    Key(_ORG + "swept", "string", False, "how many lists were deleted, to tell them apart", "with the org"),
+    Key(_ORG + "sweep", "hash", False, "deleted lists whose members are still to be untied", "an entry when that is done"),
+    Key(_ORG + "sweep:<list>:<at>:<number>", "zset", False, "the members of a deleted list", "when they are untied"),
+)
+
+
+def kind_of(name: str) -> Key | None:
+    """Which kind of key this is, or None if the service has no such key."""
+    return next((key for key in KEYS if key.matches(name)), None)

@@ -1,0 +1,202 @@
+"""A lane: one connection to the store that many calls share.
+
+The calls of one turn of the event loop go out as one write, and their replies come back in order. That is what makes a claim cheap: one system call here, one
+in the store, and one fsync there for all of them.
+
+The connection itself is redis-py's, so every form of URL, TLS, ACL and Sentinel stays the library's; only its stream is read and written here, with hiredis.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import hiredis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+READ_BYTES = 1 << 16
+
+
+class LaneBrokenError(Exception):
+    """The connection could not be made or broke. ``sent``: the command may have reached the store, and may have been done."""
+
+    def __init__(self, reason: str, *, sent: bool) -> None:
+        super().__init__(reason)
+        self.sent = sent
+
+
+class NotReplicatedError(Exception):
+    """The store did what it was told, but too few replicas have confirmed it in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """How many replicas must have a write before it counts, and how long they may take. **Units**: ms."""
+
+    replicas: int
+    timeout_ms: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Calls whose replies are kept back until the WAIT behind them is answered."""
+
+    answered: list[tuple["asyncio.Future[object]", object]] = field(default_factory=list)
+
+
+class Lane:
+    """One shared connection.
+
+    **Again**: after a break the next call connects anew; a call that was under way is not sent again here, for only its caller knows whether that is safe.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[AbstractConnection]],
+        *,
+        answer_within_s: float,
+        replication: Replication | None = None,
+    ) -> None:
+        self._make = make
+        self._answer_within_s = answer_within_s
+        self._replication = replication
+        self._connection: AbstractConnection | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self._outbox: list[bytes] = []
+        self._outbox_futures: list[asyncio.Future[object]] = []
+        self._waiting: deque[tuple[asyncio.Future[object] | None, _Batch | None]] = deque()
+        self._heard_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def call(self, *command: bytes | str | float) -> object:
+        """Sends a command with the others of this turn and returns its reply; an error that the store replies is returned, not raised.
+
+        **Raises**: LaneBrokenError, NotReplicatedError.
+        """
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one
+        if self._writer is None:
+            await self._connect()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+        if not self._outbox:
+            loop.call_soon(self._flush)
+        self._outbox.append(packed)
+        self._outbox_futures.append(future)
+        return await future
+
+    def drop(self, reason: str) -> None:
+        """Breaks the connection on purpose: what comes from it is not to be believed, or it leads to a store that only reads."""
+        self._break(LaneBrokenError(reason, sent=True))
+
+    async def close(self) -> None:
+        """Closes the connection. Calls under way fail."""
+        listener = self._listener
+        self._break(LaneBrokenError("the connection was closed", sent=True))
+        if listener is not None:
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _connect(self) -> None:
+        async with self._connecting:
+            if self._writer is not None:
+                return
+            try:
+                connection = await self._make()
+            except (RedisError, OSError, TimeoutError) as error:
+                raise LaneBrokenError(str(error) or type(error).__name__, sent=False) from error
+            reader, writer = connection._reader, connection._writer  # noqa: SLF001 - the library keeps its stream private; see the module's docstring
+            if reader is None or writer is None:
+                raise LaneBrokenError("the connection closed as it was made", sent=False)
+            self._connection, self._writer = connection, writer
+            self._heard_s = asyncio.get_running_loop().time()
+            self._listener = asyncio.create_task(self._listen(reader), name="lane")
+
+    def _flush(self) -> None:
+        packed, futures = self._outbox, self._outbox_futures
+        self._outbox, self._outbox_futures = [], []
+        if self._writer is None:
+            _fail(futures, LaneBrokenError("the connection broke before the command was sent", sent=False))
+            return
+        if not self._waiting:
+            self._heard_s = asyncio.get_running_loop().time()
+        batch = _Batch() if self._replication else None
+        self._waiting.extend((future, batch) for future in futures)
+        if self._replication:
+            packed.append(_wait(self._replication))
+            self._waiting.append((None, batch))
+        self._writer.write(b"".join(packed))
+        if self._watch is None:
+            self._watch = asyncio.get_running_loop().call_later(self._answer_within_s, self._look)
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
+        parser = hiredis.Reader()
+        reason = "the store closed the connection"
+        try:
+            while data := await reader.read(READ_BYTES):
+                self._heard_s = asyncio.get_running_loop().time()
+                parser.feed(data)
+                while (reply := parser.gets()) is not False:
+                    self._answered(reply)
+        except (OSError, hiredis.ProtocolError, IndexError) as error:
+            reason = f"the connection broke: {str(error) or type(error).__name__}"
+        self._break(LaneBrokenError(reason, sent=True))
+
+    def _answered(self, reply: object) -> None:
+        future, batch = self._waiting.popleft()
+        if batch is None:
+            if future is not None and not future.done():
+                future.set_result(reply)
+        elif future is not None:
+            batch.answered.append((future, reply))
+        else:
+            self._release(batch, reply)
+
+    def _release(self, batch: _Batch, confirmed: object) -> None:
+        enough = self._replication is not None and isinstance(confirmed, int) and confirmed >= self._replication.replicas
+        for future, reply in batch.answered:
+            if future.done():
+                continue
+            if enough or isinstance(reply, hiredis.ReplyError):
+                future.set_result(reply)
+            else:
+                future.set_exception(NotReplicatedError(f"{confirmed} replicas have it"))
+
+    def _look(self) -> None:
+        """Breaks a connection over which nothing comes though something is due: a frozen store, a lost reply."""
+        self._watch = None
+        if not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        left_s = self._heard_s + self._answer_within_s - loop.time()
+        if left_s <= 0:
+            self._break(LaneBrokenError(f"no answer within {self._answer_within_s:g} s", sent=True))
+        else:
+            self._watch = loop.call_later(left_s, self._look)
+
+    def _break(self, error: LaneBrokenError) -> None:
+        waiting, self._waiting = self._waiting, deque()
+        writer, self._writer, self._connection = self._writer, None, None
+        listener, self._listener = self._listener, None
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if writer is not None:
+            writer.close()
+        if listener is not None and listener is not asyncio.current_task():
+            listener.cancel()
+        _fail([future for future, _ in waiting if future is not None], error)
+        for _, batch in waiting:
+            _fail([future for future, _ in batch.answered] if batch else [], error)
+
+
+def _wait(replication: Replication) -> bytes:
+    packed: bytes = hiredis.pack_command(("WAIT", replication.replicas, replication.timeout_ms))  # type: ignore[arg-type]  # as above
+    return packed
+
+
+def _fail(futures: list["asyncio.Future[object]"], error: LaneBrokenError) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

@@ -1,0 +1,232 @@
+#!lua
+--[[ Claims the next prospects of a list for one session.
+KEYS   the org's prefix
+ARGV   4 list, 5 rep, 6 session, 7 mode, 8 count (1-50), 9 hold (ms; 0: the attempts start now), 10 idempotency key, 11 digest of the request,
+       12 how long the key is kept (ms), 13 base of the claims' ids, 14 place to go on from ('' at first); terms
+Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may be none: nothing is available, and nothing was remembered
+       {'repeated', now, rows, available, next, enabled}                what the same key took before, as it stands
+       {'more', now}                    more is due in the list than one call settles: call again, nothing was granted
+       {'on', now, place}               256 candidates were looked at and none could be had: call again from that place
+       {'reused', now} | {'list-not-found', now} | {'integration-not-found', now} | {'stale', now} | {'clock', now}
+Again  the same key and digest takes nothing more: 'repeated'.
+Bound  settles 256 prospects or 512 moves; looks at 256 candidates; grants at most 50 and 800 moves.
+]]
+-- needs: granting
+local CANDIDATES = 256
+local GRANT_MOVES = 800
+local PLACE_KEPT = 30 * DAY
+
+local refusal = guard()
+if refusal then
+  return refusal
+end
+
+local list, count, after = ARGV[4], tonumber(ARGV[8]), ARGV[14]
+local base = prefix .. 'list:' .. list
+local token = prefix .. 'idempotency:' .. encoded(ARGV[10])
+local taker = { list = list, rep = ARGV[5], session = ARGV[6], mode = ARGV[7], hold = tonumber(ARGV[9]), base = ARGV[13] }
+local removed = base .. ':removed:' .. encoded(taker.rep)
+
+-- Reading every key that the grant will write makes a key of the wrong type fail here, before the first write.
+local function probe()
+  redis.call('ZCARD', base .. ':order')
+  for _, index in ipairs(INDEXES) do
+    redis.call('ZCARD', base .. ':' .. index)
+  end
+  redis.call('HLEN', base .. ':members')
+  redis.call('HLEN', base .. ':places')
+  redis.call('ZCARD', base .. ':undialable')
+  redis.call('ZCARD', prefix .. 'ends')
+  redis.call('HLEN', prefix .. 'claim-of')
+  redis.call('HLEN', prefix .. 'lists-of:' .. taker.integration)
+  redis.call('XLEN', prefix .. 'history')
+  redis.call('ZCARD', prefix .. 'session:' .. encoded(taker.session))
+end
+
+-- How many of the rep's removed members the index counts, exact for the first 256. `from` limits it to places ahead.
+local function removed_in(index, from)
+  if redis.call('HLEN', removed) == 0 then
+    return 0
+  end
+  local prospects = redis.call('HSCAN', removed, 0, 'COUNT', CANDIDATES)[2]
+  local names, found = {}, 0
+  for i = 1, math.min(#prospects, 2 * CANDIDATES), 2 do
+    names[#names + 1] = prospects[i]
+  end
+  for _, place in ipairs(redis.call('ZMSCORE', base .. index, unpack(names))) do
+    if place and (not from or tonumber(place) > from) then
+      found = found + 1
+    end
+  end
+  return found
+end
+
+-- Which of the candidates the rep has not removed.
+local function not_removed(prospects)
+  if #prospects == 0 or redis.call('HLEN', removed) == 0 then
+    return prospects
+  end
+  local kept, marks = {}, redis.call('HMGET', removed, unpack(prospects))
+  for i, prospect in ipairs(prospects) do
+    if not marks[i] then
+      kept[#kept + 1] = prospect
+    end
+  end
+  return kept
+end
+
+-- Which of the candidates nobody has, by the witness `ends`; at most `count`, and as many moves as a grant may make.
+local function free_of(prospects)
+  local members, free, moves = {}, {}, 0
+  for i, prospect in ipairs(prospects) do
+    members[i] = taker.integration .. ':' .. prospect
+  end
+  local ends = #members > 0 and redis.call('ZMSCORE', prefix .. 'ends', unpack(members)) or {}
+  for i, prospect in ipairs(prospects) do
+    local due = tonumber(ends[i] or nil)
+    if due and due >= now then
+      mend(members[i], redis.call('HGET', prefix .. 'claim-of', members[i]), due)
+    else
+      if due then
+        settle({ members[i] })
+      end
+      local more = lists_of(taker.integration, { prospect })
+      if #free > 0 and moves + more > GRANT_MOVES then
+        break
+      end
+      moves = moves + more
+      free[#free + 1] = prospect
+    end
+    if #free == count then
+      break
+    end
+  end
+  return free
+end
+
+local function with_members(rows)
+  if #rows == 0 then
+    return rows
+  end
+  local prospects = {}
+  for i, row in ipairs(rows) do
+    prospects[i] = row[3]
+  end
+  for i, member in ipairs(redis.call('HMGET', base .. ':members', unpack(prospects))) do
+    rows[i][13] = member
+  end
+  return rows
+end
+
+-- When the next taken member of the list frees, or false.
+local function next_end()
+  local soonest = false
+  for _, index in ipairs({ ':held', ':reserved' }) do
+    local first = redis.call('ZRANGE', base .. index, 0, 0, 'WITHSCORES')[2]
+    if first and (not soonest or tonumber(first) < tonumber(soonest)) then
+      soonest = first
+    end
+  end
+  return soonest
+end
+
+local function answer(kind, rows, ids)
+  keep_token(token, ARGV[11], ARGV[12], ids or {})
+  local available = redis.call('ZCARD', base .. ':available') - removed_in(':available')
+  return { kind, now, rows, available, available <= 0 and next_end() or false, 1 }
+end
+
+local function claim_next()
+  local size = math.min(CANDIDATES, count + redis.call('HLEN', removed))
+  local start = after == '' and '-inf' or '(' .. after
+  local candidates = redis.call('ZRANGE', base .. ':available', start, '+inf', 'BYSCORE', 'LIMIT', 0, size)
+  local free = free_of(not_removed(candidates))
+  local rows, ids = grant(taker, free)
+  if #rows == 0 and #candidates == size then
+    local last = redis.call('ZSCORE', base .. ':order', candidates[size])
+    if last then
+      return { 'on', now, last }
+    end
+  end
+  return answer('claimed', with_members(rows), ids)
+end
+
+-- Where the rep's own walk goes on: behind the prospect last handed over, wherever it is by now; at its old rank if it left; nil at the end.
+local function own_place()
+  local seen, rank, prospect = string.match(redis.call('HGET', base .. ':places', taker.rep) or '', '^(%d+) (%d+) (.*)$')
+  if not seen or tonumber(seen) + PLACE_KEPT < now then
+    return '-inf'
+  end
+  local place = redis.call('ZSCORE', base .. ':order', prospect)
+  if place then
+    return '(' .. place
+  end
+  return redis.call('ZRANGE', base .. ':order', rank, rank, 'WITHSCORES')[2]
+end
+
+local function ahead(start)
+  if not start then
+    return 0
+  end
+  local from = string.sub(start, 1, 1) == '(' and tonumber(string.sub(start, 2)) or (start == '-inf' and -math.huge or tonumber(start) - 1)
+  return redis.call('ZCOUNT', base .. ':order', start, '+inf') - redis.call('ZCOUNT', base .. ':undialable', start, '+inf')
+    - removed_in(':order', from) + removed_in(':undialable', from)
+end
+
+local function walk()
+  local start = after == '' and own_place() or '(' .. after
+  local candidates = start and redis.call('ZRANGE', base .. ':order', start, '+inf', 'BYSCORE', 'LIMIT', 0, CANDIDATES) or {}
+  local dialable = {}
+  local undialable = #candidates > 0 and redis.call('ZMSCORE', base .. ':undialable', unpack(candidates)) or {}
+  for i, prospect in ipairs(candidates) do
+    if not undialable[i] then
+      dialable[#dialable + 1] = prospect
+    end
+  end
+  local chosen = {}
+  for _, prospect in ipairs(not_removed(dialable)) do
+    if #chosen < count then
+      chosen[#chosen + 1] = prospect
+    end
+  end
+  if #chosen == 0 and #candidates == CANDIDATES then
+    return { 'on', now, redis.call('ZSCORE', base .. ':order', candidates[CANDIDATES]) }
+  end
+  local rows, ids = hand_over(taker, chosen)
+  if #chosen > 0 then
+    local last = chosen[#chosen]
+    redis.call('HSET', base .. ':places', taker.rep, integer(now) .. ' ' .. redis.call('ZRANK', base .. ':order', last) .. ' ' .. last)
+    start = '(' .. redis.call('ZSCORE', base .. ':order', last)
+  end
+  keep_token(token, ARGV[11], ARGV[12], ids)
+  return { 'claimed', now, with_members(rows), ahead(start), false, 0 }
+end
+
+taker.integration = redis.call('HGET', base, 'integration')
+local terms = taker.integration and terms_of( taker.integration)
+local before = repeated(token, ARGV[11])
+if before == 'reused' then
+  return { 'reused', now }
+end
+if before then
+  if terms and not terms.enabled then
+    return { 'repeated', now, before, ahead(own_place()), false, 0 }
+  end
+  return answer('repeated', before)
+end
+if not taker.integration then
+  return { 'list-not-found', now }
+end
+if not terms then
+  return { 'integration-not-found', now }
+end
+probe()
+if not terms.enabled then
+  taker.switched_on = terms.switched_on
+  return walk()
+end
+taker.length = terms.length
+if settle_list(list, taker.integration) then
+  return { 'more', now }
+end
+return claim_next()

@@ -1,0 +1,28 @@
+#!lua
+--[[ Changes what every process remembers of an org: its profile, its settings, its API keys. The generation moves on, so all of them read it anew.
+The caller read what it changes under the generation that it gives: if anything was changed since, this is 'stale' and nothing is done.
+KEYS   the org's prefix
+ARGV   4 what to write: 'SET', 'HSET' or 'HDEL', 5 the key behind the prefix, 6 field ('' for SET), 7 value, 8 type of the history's entry,
+       9 integration ('' for none), 10 detail (JSON)
+Reply  {'configured', now, generation} | {'stale', now} | {'clock', now}
+Again  is 'stale', for the first one moved the generation.
+Bound  constant.
+]]
+local refusal = guard()
+if refusal then
+  return refusal
+end
+redis.call('XLEN', prefix .. 'history')
+if ARGV[4] == 'SET' then
+  redis.call('SET', prefix .. ARGV[5], ARGV[7])
+elseif ARGV[4] == 'HSET' then
+  redis.call('HSET', prefix .. ARGV[5], ARGV[6], ARGV[7])
+else
+  redis.call('HDEL', prefix .. ARGV[5], ARGV[6])
+end
+local facts = { 'detail', ARGV[10] }
+if ARGV[9] ~= '' then
+  facts[3], facts[4] = 'integration', ARGV[9]
+end
+remember(ARGV[8], now, facts)
+return { 'configured', now, integer(redis.call('INCR', prefix .. 'generation')) }

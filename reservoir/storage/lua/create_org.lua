@@ -1,0 +1,16 @@
+#!lua
+--[[ Creates an org. Its generation starts at the store's time, so that an org deleted and made again is never mistaken for the old one.
+KEYS   the org's prefix
+ARGV   1 the org's profile (JSON), without created_at
+Reply  {'created', now} | {'exists', now}
+Again  'exists'; nothing changes.
+Bound  constant.
+]]
+if redis.call('EXISTS', prefix .. 'generation') == 1 then
+  return { 'exists', now }
+end
+local profile = cjson.decode(ARGV[1])
+profile.created_at = integer(now)
+redis.call('SET', prefix .. 'org', cjson.encode(profile))
+redis.call('SET', prefix .. 'generation', integer(now))
+return { 'created', now }

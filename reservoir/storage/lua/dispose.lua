@@ -1,0 +1,50 @@
+#!lua
+--[[ Records the outcome of a claim that was attempted, and removes the prospect from the rep's dialing of the list if that is asked for (R10).
+KEYS   the org's prefix
+ARGV   4 claim, 5 outcome, 6 remove ('1' or '0'), 7 note, 8 whether there is a note ('1' or '0')
+Reply  {'recorded', now} | {'claim-not-attempted', now} | {'no-list', now} | {'claim-not-found', now} | {'stale', now} | {'clock', now}
+Again  the same as the last one: nothing more is recorded. Another one replaces it; the history has both.
+Bound  one prospect.
+]]
+local refusal = guard()
+if refusal then
+  return refusal
+end
+
+local id, outcome, remove = ARGV[4], ARGV[5], ARGV[6] == '1'
+local note = ARGV[8] == '1' and ARGV[7] or nil
+local key = prefix .. 'claim:' .. id
+local record = claim_record(id)
+if not record then
+  return { 'claim-not-found', now }
+elseif not record.attempted_at then
+  return { 'claim-not-attempted', now }
+elseif remove and not record.list then
+  return { 'no-list', now }
+end
+
+local last = redis.call('HGET', key, 'disposition')
+if last then
+  local known = cjson.decode(last)
+  local known_note = known.note ~= cjson.null and known.note or nil
+  if known.outcome == outcome and known.remove == remove and known_note == note then
+    redis.call('HSET', key, 'state', record.state)
+    return { 'recorded', now }
+  end
+end
+local base = prefix .. 'list:' .. (record.list or '')
+local there = remove and redis.call('EXISTS', base) == 1
+local removed = base .. ':removed:' .. encoded(record.rep)
+redis.call('XLEN', prefix .. 'history')
+redis.call('HLEN', removed)
+
+redis.call('HSET', key, 'disposition',
+  cjson.encode({ outcome = outcome, remove = remove, note = note or cjson.null, at = integer(now) }))
+local facts = facts_of(record, id)
+facts[#facts + 1], facts[#facts + 2] = 'detail', cjson.encode({ outcome = outcome, remove = remove })
+remember('disposition.recorded', now, facts)
+if there and redis.call('HSETNX', removed, record.prospect, integer(now) .. ' ' .. id) == 1 then
+  redis.call('SADD', base .. ':removers', record.rep)
+  remember('prospect.removed', now, facts_of(record, id))
+end
+return { 'recorded', now }

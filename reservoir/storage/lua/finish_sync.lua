@@ -1,0 +1,52 @@
+#!lua
+--[[ Ends a run that read its source to the end: members that it did not bring leave the list, a chunk at a time, then the run is done.
+KEYS   the org's prefix
+ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 whether the source was cut off ('1' or '0')
+Reply  {'leaving', now, left so far}   call again | {'done', now} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
+Again  after it is done: 'done'.
+Bound  250 members.
+]]
+local LEAVING = 250
+local refusal = guard()
+if refusal then
+  return refusal
+end
+local list, id = ARGV[4], ARGV[5]
+local base = prefix .. 'list:' .. list
+local key = base .. ':sync'
+local integration = redis.call('HGET', base, 'integration')
+if not integration then
+  return { 'list-not-found', now }
+end
+local run = flat(redis.call('HGETALL', key))
+if run.id == id and run.state == 'done' then
+  redis.call('HSET', key, 'state', 'done')
+  return { 'done', now }
+elseif run.id ~= id or run.state ~= 'running' then
+  return { 'sync-lost', now }
+end
+redis.call('XLEN', prefix .. 'history')
+
+local prospects = redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING)
+local left = tonumber(run.left) + #prospects
+if #prospects > 0 then
+  local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
+  for _, index in ipairs({ ':available', ':held', ':reserved', ':undialable', ':order' }) do
+    redis.call('ZREM', base .. index, unpack(prospects))
+  end
+  redis.call('HDEL', base .. ':members', unpack(prospects))
+  redis.call('SREM', base .. ':do-not-call', unpack(prospects))
+  for i, prospect in ipairs(prospects) do
+    untie(integration, prospect, marks[i], list)
+  end
+  redis.call('HSET', key, 'left', left, 'lease', integer(now + tonumber(ARGV[6])))
+end
+if #prospects == LEAVING then
+  return { 'leaving', now, left }
+end
+redis.call('HSET', key, 'state', 'done', 'finished_at', integer(now), 'complete', 1, 'truncated', ARGV[7])
+redis.call('HSET', base, 'fetched', run.fetched, 'truncated', ARGV[7])
+remember('sync.finished', now, { 'integration', integration, 'list', list, 'detail', cjson.encode({ sync = id, state = 'done',
+  fetched = tonumber(run.fetched), added = tonumber(run.added), updated = tonumber(run.updated), left = left,
+  rejected = tonumber(run.rejected_count) }) })
+return { 'done', now }

@@ -1,0 +1,169 @@
+#!lua
+--[[ Writes a page of members of a running sync, in the order given, behind those that the run has brought before.
+A member whose key lives is indexed as taken at once. It is written only if the run is still the list's run (a fence against a sleeper who wakes up late).
+KEYS   the org's prefix
+ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page in its run, 8 rejected rows before this page (JSON
+       array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call'
+Reply  {'in', now, fetched so far} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
+Again  the same page number writes nothing more: 'in'.
+Bound  250 members.
+]]
+local REJECTED_SHOWN = 100
+local LISTS_MOST = 64
+local FIRST, STEP = 10, 4
+
+local refusal = guard()
+if refusal then
+  return refusal
+end
+local list, id = ARGV[4], ARGV[5]
+local base = prefix .. 'list:' .. list
+local key = base .. ':sync'
+local integration = redis.call('HGET', base, 'integration')
+if not integration then
+  return { 'list-not-found', now }
+end
+local run = flat(redis.call('HGETALL', key))
+if run.id ~= id or run.state ~= 'running' then
+  return { 'sync-lost', now }
+end
+redis.call('XLEN', prefix .. 'history')
+local lease = integer(now + tonumber(ARGV[6]))
+if run.page == ARGV[7] then
+  redis.call('HSET', key, 'lease', lease)
+  return { 'in', now, tonumber(run.fetched) }
+end
+
+local prospects, members = {}, {}
+for i = FIRST, #ARGV, STEP do
+  prospects[#prospects + 1], members[#members + 1] = ARGV[i + 1], integration .. ':' .. ARGV[i + 1]
+end
+local function of_each(command, name, names)
+  return #names > 0 and redis.call(command, name, unpack(names)) or {}
+end
+local places = of_each('ZMSCORE', base .. ':order', prospects)
+local known = of_each('HMGET', base .. ':members', prospects)
+local flagged = of_each('SMISMEMBER', base .. ':do-not-call', prospects)
+local undialable = of_each('ZMSCORE', base .. ':undialable', prospects)
+local marks = of_each('HMGET', prefix .. 'lists-of:' .. integration, prospects)
+local ends = of_each('ZMSCORE', prefix .. 'ends', members)
+local claims = of_each('HMGET', prefix .. 'claim-of', members)
+for _, index in ipairs(INDEXES) do
+  redis.call('ZCARD', base .. ':' .. index)
+end
+
+local ceiling, place = tonumber(run.ceiling), tonumber(run.next)
+local rejected, rejected_count = cjson.decode(ARGV[8]), tonumber(ARGV[9])
+local seen, order, data, ties, gone = {}, {}, {}, {}, {}
+local index = { available = {}, held = {}, reserved = {}, undialable = {} }
+local flags, unflags = {}, {}
+local added, updated, fetched, foreign = 0, 0, 0, {}
+
+local function reject(line, detail)
+  rejected[#rejected + 1] = { line = tonumber(line), detail = detail }
+  rejected_count = rejected_count + 1
+end
+
+-- The prospect's marks with this list among them, as dialable or not; nil if that changes nothing; false if it is in too many lists.
+local function tied(old, mark)
+  local kept, count = {}, 0
+  for _, word in ipairs(words(old or '')) do
+    if word == mark then
+      return nil
+    end
+    if string.gsub(word, '^!', '') ~= list then
+      kept[#kept + 1] = word
+    end
+  end
+  if #kept >= LISTS_MOST then
+    return false
+  end
+  kept[#kept + 1] = mark
+  return table.concat(kept, ' ')
+end
+
+local function into(name, score, prospect)
+  local entries = index[name]
+  entries[#entries + 1], entries[#entries + 2] = score, prospect
+end
+
+local function shelve(i, prospect, reason)
+  local due = tonumber(ends[i] or nil)
+  if reason ~= '' then
+    into('undialable', integer(place), prospect)
+  elseif due and due >= now then
+    local state = claims[i] and redis.call('HGET', prefix .. 'claim:' .. claims[i], 'state') or 'reserved'
+    into(state == 'held' and 'held' or 'reserved', integer(due), prospect)
+  else
+    into('available', integer(place), prospect)
+    if redis.call('EXISTS', reservation_key(integration, prospect)) == 1 and not due then
+      foreign[#foreign + 1] = prospect
+    end
+  end
+end
+
+for i, prospect in ipairs(prospects) do
+  local at = FIRST + (i - 1) * STEP
+  local line, json, reason = ARGV[at], ARGV[at + 2], ARGV[at + 3]
+  local old = tonumber(places[i] or nil)
+  local ties_now = tied(marks[i], reason ~= '' and '!' .. list or list)
+  if seen[prospect] or (old and old < ceiling and old >= ceiling - 1073741824) then
+    reject(line, 'the id ' .. prospect .. ' stands in an earlier row')
+  elseif ties_now == false then
+    reject(line, 'the prospect is in 64 lists already')
+  else
+    seen[prospect] = true
+    local flag = reason == 'do-not-call' and 1 or 0
+    local same = known[i] == json and flagged[i] == flag and (undialable[i] and true or false) == (reason ~= '')
+    added = added + (old and 0 or 1)
+    updated = updated + ((old and not same) and 1 or 0)
+    fetched = fetched + 1
+    order[#order + 1], order[#order + 2] = integer(place), prospect
+    if known[i] ~= json then
+      data[#data + 1], data[#data + 2] = prospect, json
+    end
+    if ties_now then
+      ties[#ties + 1], ties[#ties + 2] = prospect, ties_now
+    end
+    if old then
+      gone[#gone + 1] = prospect
+    end
+    local set = flag == 1 and flags or unflags
+    set[#set + 1] = prospect
+    shelve(i, prospect, reason)
+    place = place + 1
+  end
+end
+
+local function write(command, name, entries)
+  if #entries > 0 then
+    redis.call(command, name, unpack(entries))
+  end
+end
+for _, name in ipairs({ ':available', ':held', ':reserved', ':undialable' }) do
+  write('ZREM', base .. name, gone)
+end
+write('ZADD', base .. ':order', order)
+write('HSET', base .. ':members', data)
+write('HSET', prefix .. 'lists-of:' .. integration, ties)
+write('SADD', base .. ':do-not-call', flags)
+write('SREM', base .. ':do-not-call', unflags)
+for name, entries in pairs(index) do
+  write('ZADD', base .. ':' .. name, entries)
+end
+for _, prospect in ipairs(foreign) do
+  obey(integration, prospect)
+end
+
+local shown = run.rejected and cjson.decode(run.rejected) or {}
+for _, row in ipairs(rejected) do
+  if #shown < REJECTED_SHOWN then
+    shown[#shown + 1] = row
+  end
+end
+redis.call('HSET', key, 'lease', lease, 'page', ARGV[7], 'next', integer(place), 'fetched', tonumber(run.fetched) + fetched, 'added',
+  tonumber(run.added) + added, 'updated', tonumber(run.updated) + updated, 'rejected_count', tonumber(run.rejected_count) + rejected_count)
+if #shown > 0 then
+  redis.call('HSET', key, 'rejected', cjson.encode(shown))
+end
+return { 'in', now, tonumber(run.fetched) + fetched }

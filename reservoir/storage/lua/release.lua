@@ -1,0 +1,45 @@
+#!lua
+--[[ Gives back a held prospect that was never dialed: available again, in its place, in all its lists.
+KEYS   the org's prefix
+ARGV   4 claim; terms
+Reply  {'released', now} | {'reservation-not-removable', now, expiry} | {'claim-lapsed', now} | {'claim-unreserved', now} | {'claim-not-found', now}
+       {'stale', now} | {'clock', now}
+Again  after a release: 'released'.
+Bound  one prospect, at most 64 lists.
+]]
+-- needs: granting
+local refusal = guard()
+if refusal then
+  return refusal
+end
+
+local id = ARGV[4]
+local key = prefix .. 'claim:' .. id
+local record = claim_record(id)
+if not record then
+  return { 'claim-not-found', now }
+elseif record.state == 'unreserved' then
+  return { 'claim-unreserved', now }
+elseif record.state == 'reserved' then
+  return { 'reservation-not-removable', now, integer(record.expires_at) }
+elseif record.state == 'released' then
+  redis.call('HSET', key, 'state', 'released')
+  return { 'released', now }
+elseif not stands(record, id) then
+  return { 'claim-lapsed', now }
+end
+
+local member = record.integration .. ':' .. record.prospect
+local session = prefix .. 'session:' .. encoded(record.session)
+redis.call('XLEN', prefix .. 'history')
+redis.call('ZCARD', session)
+
+redis.call('DEL', reservation_key(record.integration, record.prospect))
+redis.call('ZREM', prefix .. 'ends', member)
+redis.call('HDEL', prefix .. 'claim-of', member)
+redis.call('ZREM', session, id)
+redis.call('HSET', key, 'state', 'released', 'expires_at', integer(now))
+redis.call('PEXPIREAT', key, integer(now + HOLD_KEPT))
+remember('claim.released', now, facts_of(record, id))
+move_everywhere(select(2, lists_of(record.integration, { record.prospect })), 'available')
+return { 'released', now }

@@ -1,0 +1,34 @@
+#!lua
+--[[ Unties members of a deleted list from it, a chunk at a time; one who is in a new list of the same id stays tied to that.
+KEYS   the org's prefix
+ARGV   4 what `delete_list` kept aside
+Reply  {'swept', now, left} | {'stale', now} | {'clock', now}
+Again  goes on with what is left; 0 when there is nothing.
+Bound  250 members.
+]]
+local refusal = guard()
+if refusal then
+  return refusal
+end
+local aside = ARGV[4]
+local key = prefix .. 'sweep:' .. aside
+local list = string.match(aside, '^[^:]+')
+local integration = redis.call('HGET', prefix .. 'sweep', aside)
+local prospects = integration and redis.call('ZRANGE', key, 0, 249) or {}
+if #prospects == 0 then
+  redis.call('HDEL', prefix .. 'sweep', aside)
+  return { 'swept', now, 0 }
+end
+local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
+local places = redis.call('ZMSCORE', prefix .. 'list:' .. list .. ':order', unpack(prospects))
+for i, prospect in ipairs(prospects) do
+  if not places[i] then
+    untie(integration, prospect, marks[i], list)
+  end
+end
+redis.call('ZREM', key, unpack(prospects))
+local left = redis.call('ZCARD', key)
+if left == 0 then
+  redis.call('HDEL', prefix .. 'sweep', aside)
+end
+return { 'swept', now, left }

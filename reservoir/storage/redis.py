@@ -1,0 +1,284 @@
+"""The store: how scripts reach it, and what becomes of its faults. The only place that knows that a reply can be lost."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+
+from reservoir.storage.clock import HostTime, StoreClock
+from reservoir.storage.lane import Lane, LaneBrokenError, NotReplicatedError, Replication
+from reservoir.storage.scripts import Script
+
+Argument = bytes | str | int | float
+Reply = list[object]
+
+ANSWER_WITHIN_S = 1.0
+"""How long one sending of a call may take before its connection is given up."""
+
+SEND_WITHIN_S = 2.5
+"""For how long a call is sent again before it is refused: long enough for a store that restarts, short enough for a dialer that waits."""
+
+RESEND_AFTER_S = 0.02
+RESEND_AFTER_MOST_S = 0.25
+CONNECT_WITHIN_S = 1.0
+
+_TRANSIENT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
+_REFUSING = ("OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM")
+
+
+class StoreUnavailableError(Exception):
+    """The store is away, refuses, or cannot promise. Nothing may be granted (R14).
+
+    ``unknown``: what was asked may have been done all the same, and only a repeat with the same key can tell.
+    """
+
+    def __init__(self, reason: str, *, unknown: bool = False, retry_after_s: int = 1) -> None:
+        super().__init__(reason)
+        self.unknown = unknown
+        self.retry_after_s = retry_after_s
+
+
+class StoreFaultError(Exception):
+    """The store replied an error that no fault explains: a defect here, or a key of the wrong type."""
+
+
+class Link(Protocol):
+    """A way to the store: a lane, or a cluster's client."""
+
+    async def call(self, *command: Argument) -> object:
+        """The reply to a command; an error that the store replies is returned."""
+
+    def drop(self, reason: str) -> None:
+        """Gives the connection up."""
+
+    async def close(self) -> None:
+        """Closes what is open."""
+
+
+class ClientLink:
+    """A client of redis-py as a link: for a cluster, where each key has its node, and for tests of the Python around the store."""
+
+    def __init__(self, client: "RedisCluster | SupportsCommands") -> None:
+        self._client = client
+        for command in list(getattr(client, "response_callbacks", {})):
+            client.response_callbacks.pop(command)  # type: ignore[union-attr]  # the raw replies are what the scripts promise
+
+    async def call(self, *command: Argument) -> object:
+        """The reply as the store gave it."""
+        try:
+            return await self._client.execute_command(*command)
+        except ResponseError as error:
+            return hiredis.ReplyError(f"{_code_of(error)}{error}")
+        except (RedisError, OSError, TimeoutError) as error:
+            raise LaneBrokenError(str(error) or type(error).__name__, sent=True) from error
+
+    def drop(self, reason: str) -> None:
+        """Nothing: the client keeps its own connections."""
+
+    async def close(self) -> None:
+        """Closes the client."""
+        await self._client.aclose()
+
+
+class SupportsCommands(Protocol):
+    """What `ClientLink` needs of a client."""
+
+    async def execute_command(self, *command: Argument) -> object:
+        """Runs one command."""
+
+    async def aclose(self) -> None:
+        """Closes it."""
+
+
+@dataclass(slots=True)
+class Store:
+    """One store, for all orgs. Calls of scripts share a lane; what ops and start-up ask goes another way, so that neither waits for the other."""
+
+    scripts: Link
+    commands: Link
+    clock: StoreClock
+    url: str
+
+    async def run(self, script: Script, prefix: str, *arguments: Argument) -> Reply:
+        """Runs a script for the org whose keys begin with ``prefix`` and returns its reply, without the nonce.
+
+        **Again**: every script is safe to repeat, so one whose reply was lost is sent again, the same to the byte.
+
+        **Raises**: StoreUnavailableError after `SEND_WITHIN_S`; StoreFaultError.
+        """
+        nonce = secrets.token_hex(6)
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + SEND_WITHIN_S
+        pause_s, unknown = RESEND_AFTER_S, False
+        while True:
+            sent = HostTime.read()
+            try:
+                reply = await self.scripts.call("EVALSHA", script.sha, 1, prefix, *arguments, nonce)
+            except NotReplicatedError as error:
+                unknown, reason = True, f"too few replicas confirmed the write in time: {error}"
+            except LaneBrokenError as error:
+                unknown, reason = unknown or error.sent, str(error)
+            else:
+                if isinstance(reply, list) and reply and reply[-1] == nonce.encode():
+                    self.clock.observe(_integer(reply[1]), sent, HostTime.read())
+                    return reply[:-1]
+                reason = await self._mend(script, reply)
+            if loop.time() >= until_s:
+                raise StoreUnavailableError(reason, unknown=unknown)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RESEND_AFTER_MOST_S)
+
+    async def command(self, *command: Argument) -> object:
+        """Runs one plain command, once more if its connection broke: only for what is safe to repeat.
+
+        **Raises**: StoreUnavailableError; StoreFaultError for an error that the store replies.
+        """
+        for last in (False, True):
+            try:
+                reply = await self.commands.call(*command)
+            except LaneBrokenError as error:
+                if last:
+                    raise StoreUnavailableError(str(error), unknown=error.sent) from error
+            else:
+                if isinstance(reply, hiredis.ReplyError):
+                    if str(reply).startswith(_TRANSIENT + _REFUSING):
+                        raise StoreUnavailableError(str(reply))
+                    raise StoreFaultError(str(reply))
+                return reply
+        raise AssertionError("unreachable")
+
+    async def read_clock(self) -> int:
+        """The store's time in ms, held against the prediction. **Raises**: StoreUnavailableError."""
+        sent = HostTime.read()
+        seconds, micros = _pair(await self.command("TIME"))
+        now_ms = seconds * 1_000 + micros // 1_000
+        self.clock.observe(now_ms, sent, HostTime.read())
+        return now_ms
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.scripts.close()
+        await self.commands.close()
+
+    async def _mend(self, script: Script, reply: object) -> str:
+        """Does what a reply that is none of the script's asks for before it is sent again, and returns the reason for it.
+
+        **Raises**: StoreUnavailableError where sending again cannot help; StoreFaultError.
+        """
+        if not isinstance(reply, hiredis.ReplyError):
+            self.scripts.drop("a reply came that belongs to another call")
+            return "a reply came that belongs to another call"
+        text = str(reply)
+        if text.startswith("NOSCRIPT"):
+            await self.command("SCRIPT", "LOAD", script.source)
+        elif text.startswith("READONLY"):
+            self.scripts.drop("the store only reads")
+        elif text.startswith(_REFUSING):
+            raise StoreUnavailableError(f"the store refuses to write: {text}")
+        elif not text.startswith(_TRANSIENT):
+            raise StoreFaultError(f"{script.verb}: {text}")
+        return text
+
+
+async def open_store(url: str, replication: Replication | None = None) -> Store:
+    """Connects to the store at ``url`` and reads its clock.
+
+    **Shape**: ``redis://``, ``rediss://``, ``unix://``, ``redis+sentinel://host:26379,…/service[/db]``, ``redis+cluster://host:6379,…``.
+
+    **Raises**: StoreUnavailableError.
+    """
+    store = _store(url, replication)
+    try:
+        await store.read_clock()
+    except BaseException:
+        await store.close()
+        raise
+    return store
+
+
+def _store(url: str, replication: Replication | None) -> Store:
+    if url.startswith("redis+cluster://"):
+        parts = urlsplit(url)
+        host, _, port = parts.netloc.rpartition("@")[2].split(",")[0].partition(":")
+        client = RedisCluster(
+            host=host,
+            port=int(port or 6379),
+            username=parts.username,
+            password=parts.password,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=ANSWER_WITHIN_S,
+        )
+        link = ClientLink(client)
+        return Store(link, link, StoreClock(), url)
+    make = _maker(url)
+    return Store(
+        Lane(make, answer_within_s=ANSWER_WITHIN_S + (replication.timeout_ms / 1_000 if replication else 0), replication=replication),
+        Lane(make, answer_within_s=ANSWER_WITHIN_S),
+        StoreClock(),
+        url,
+    )
+
+
+def _maker(url: str) -> Callable[[], Awaitable[AbstractConnection]]:
+    pool = _sentinel_pool(url) if url.startswith("redis+sentinel://") else ConnectionPool.from_url(url, **_CONNECTING)
+
+    async def make() -> AbstractConnection:
+        connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
+        await connection.connect()  # type: ignore[no-untyped-call]
+        return connection
+
+    return make
+
+
+_CONNECTING = {
+    "protocol": 2,
+    "socket_connect_timeout": CONNECT_WITHIN_S,
+    "socket_timeout": ANSWER_WITHIN_S,
+    "retry": Retry(NoBackoff(), 0),
+    "client_name": "reservoir",
+}
+
+
+def _sentinel_pool(url: str) -> SentinelConnectionPool:
+    parts = urlsplit(url)
+    service, _, db = parts.path.strip("/").partition("/")
+    hosts = [host.partition(":") for host in parts.netloc.rpartition("@")[2].split(",")]
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    credentials = {
+        "username": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
+    }
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        [(host, int(port or 26379)) for host, _, port in hosts],
+        sentinel_kwargs={"socket_timeout": CONNECT_WITHIN_S, "password": options.get("sentinel_password")},
+    )
+    return SentinelConnectionPool(unquote(service), sentinel, db=int(db or 0), **credentials, **_CONNECTING)  # type: ignore[no-untyped-call]
+
+
+def _code_of(error: ResponseError) -> str:
+    """The leading code that redis-py takes off some errors' text as it makes them classes of their own."""
+    codes = {"NoScriptError": "NOSCRIPT ", "ReadOnlyError": "READONLY ", "OutOfMemoryError": "OOM ", "BusyLoadingError": "LOADING "}
+    return codes.get(type(error).__name__, "")
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, int | bytes):
+        return int(value)
+    raise StoreFaultError(f"expected a time, found {value!r}")
+
+
+def _pair(reply: object) -> tuple[int, int]:
+    if isinstance(reply, list) and len(reply) == 2:
+        return _integer(reply[0]), _integer(reply[1])
+    raise StoreFaultError(f"expected two numbers, found {reply!r}")

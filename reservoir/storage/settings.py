@@ -1,0 +1,102 @@
+"""Changes to what every process remembers of an org: its profile, multi-rep dialing, API keys. Each moves the org's generation on."""
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+import orjson
+
+from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile, Scope
+from reservoir.domain.times import MINUTE_MS
+from reservoir.storage.clock import HostTime
+from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.redis import Argument
+from reservoir.storage.replies import flat_hash, integer
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def random_name(length: int) -> str:
+    """Random letters and digits that need no escaping anywhere; 5 bits each."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def api_key_sha256(key: str) -> str:
+    """What is kept of an API key. A plain hash is enough: the key is 260 random bits, not a password."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class SettingsStore:
+    """Writes profiles, settings and API keys; `OrgStore` reads them."""
+
+    def __init__(self, orgs: OrgStore) -> None:
+        self._orgs = orgs
+        self._used_minutes: dict[tuple[str, str], int] = {}
+        self._written_minutes: dict[tuple[str, str], int] = {}
+
+    async def set_multi_rep_dialing(self, org: Org, integration: str, setting: MultiRepDialing, by: str) -> MultiRepDialing:
+        """Sets multi-rep dialing as it was merged from ``org``. **Raises**: StaleError if the org was changed since it was read; nothing is done then."""
+        before = org.settings[integration]
+        came_on = setting.enabled and not before.enabled
+        after = replace(
+            setting, switched_on=before.switched_on + came_on, updated_at_ms=self._orgs.store.clock.predict(HostTime.read()), updated_by=by
+        )
+        kept = _told_setting(after) | {"switched_on": after.switched_on, "updated_at": after.updated_at_ms, "updated_by": by}
+        detail = {"setting": "multi-rep-dialing", "before": _told_setting(before), "after": _told_setting(after), "by": by}
+        await self._configure(org, "SET", f"settings:{integration}", "", orjson.dumps(kept), "settings.changed", integration, detail)
+        return after
+
+    async def set_profile(self, org: Org, profile: OrgProfile, by: str) -> None:
+        """Sets the org's profile as it was merged from ``org``. **Raises**: StaleError as above."""
+        detail = {"setting": "org", "before": _told_profile(org.profile), "after": _told_profile(profile), "by": by}
+        kept = _told_profile(profile) | {"id": profile.id, "sandbox": profile.sandbox, "created_at": str(profile.created_at_ms)}
+        await self._configure(org, "SET", "org", "", orjson.dumps(kept), "settings.changed", "", detail)
+
+    async def create_key(self, org: Org, name: str, scopes: tuple[Scope, ...], by: str) -> tuple[ApiKey, str]:
+        """Creates an API key and returns it together with its only appearance in clear. **Raises**: StaleError as above."""
+        id_ = random_name(12)
+        clear = f"rsv_{org.id}_{id_}_{random_name(52)}"
+        key = ApiKey(id_, name, scopes, self._orgs.store.clock.predict(HostTime.read()), api_key_sha256(clear))
+        kept = {"name": key.name, "scopes": key.scopes, "created_at": key.created_at_ms, "sha256": key.sha256}
+        await self._configure(org, "HSET", "keys", id_, orjson.dumps(kept), "key.created", "", {"key": id_, "scopes": scopes, "by": by})
+        return key, clear
+
+    async def revoke_key(self, org: Org, key_id: str, by: str) -> None:
+        """Revokes an API key: the next call of every process refuses it. **Raises**: StaleError as above."""
+        await self._configure(org, "HDEL", "keys", key_id, "", "key.revoked", "", {"key": key_id, "by": by})
+
+    def key_used(self, org: Org, key_id: str) -> None:
+        """Notes that a key was used now; `write_used` tells the store, at most once a minute for each key."""
+        clock = self._orgs.store.clock
+        if clock.trusted:
+            self._used_minutes[org.id, key_id] = clock.predict(HostTime.read()) // MINUTE_MS
+
+    async def write_used(self) -> None:
+        """Tells the store when keys were last used. **Raises**: StoreUnavailableError; then they are told the next time."""
+        for (org_id, key_id), minute in list(self._used_minutes.items()):
+            if self._written_minutes.get((org_id, key_id)) != minute:
+                org = await self._orgs.get(org_id)
+                if org is not None and key_id in org.keys:
+                    await self._orgs.store.command("HSET", f"{org.prefix}keys-used", key_id, minute * MINUTE_MS)
+                self._written_minutes[org_id, key_id] = minute
+            if self._used_minutes.get((org_id, key_id)) == minute:
+                del self._used_minutes[org_id, key_id]
+
+    async def last_used(self, org: Org) -> Mapping[str, int]:
+        """When each key was last used, in ms, right to the minute."""
+        await self.write_used()
+        told = await self._orgs.store.command("HGETALL", f"{org.prefix}keys-used")
+        return {key_id: integer(at) for key_id, at in flat_hash(told).items()}
+
+    async def _configure(self, org: Org, command: str, key: str, field: str, value: Argument, kind: str, integration: str, detail: object) -> None:
+        await self._orgs.write("configure", org, command, key, field, value, kind, integration, orjson.dumps(detail))
+        self._orgs.forget(org)
+
+
+def _told_setting(setting: MultiRepDialing) -> dict[str, object]:
+    return {"enabled": setting.enabled, "reservation_timeout": {"unit": setting.timeout.unit, "duration": setting.timeout.duration}}
+
+
+def _told_profile(profile: OrgProfile) -> dict[str, object]:
+    return {"name": profile.name, "time_zone": profile.time_zone, "phone_region": profile.phone_region}

@@ -1,0 +1,88 @@
+"""The settling of what falls due: within a second, in every org in which something is taken, by whichever process is there."""
+
+import asyncio
+import logging
+
+from reservoir.domain.times import DAY_MS, SECOND_MS
+from reservoir.storage import keys, replies
+from reservoir.storage.lists import ListStore
+from reservoir.storage.orgs import ACTIVE_MARK_S, OrgStore, StaleError
+from reservoir.storage.redis import StoreUnavailableError
+from reservoir.storage.settings import SettingsStore
+
+EVERY_S = 0.5
+"""How often a process looks for what is due. Half of what is promised, so that a slow turn keeps the promise."""
+
+LOOKED_BACK_MS = 3 * round(ACTIVE_MARK_S * SECOND_MS)
+"""An org marked active in this time may have got something that ends sooner than what is known to end next."""
+
+TRIM_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Settling:
+    """Looks after what falls due in all orgs. An org in which nothing was taken lately and nothing is due costs nothing."""
+
+    def __init__(self, orgs: OrgStore, lists: ListStore, settings: SettingsStore, retention_days: int) -> None:
+        self._orgs = orgs
+        self._lists = lists
+        self._settings = settings
+        self._retention_ms = retention_days * DAY_MS
+        self._next_ms: dict[str, int] = {}
+        self._trim_at_s = 0.0
+
+    async def everything(self) -> None:
+        """Settles all that is due in all orgs, and finishes what a process that died left half-way: before a process says it is ready."""
+        for org_id in await self._orgs.ids():
+            org = await self._orgs.get(org_id)
+            if org is not None:
+                await self._settle(org_id)
+                await self._lists.sweep(org)
+
+    async def run(self) -> None:
+        """Settles for ever, until it is cancelled. A store that is away is waited for."""
+        while True:
+            try:
+                await self.turn()
+            except StoreUnavailableError as error:
+                log.warning("settling waits for the store: %s", error)
+            await asyncio.sleep(EVERY_S)
+
+    async def turn(self) -> None:
+        """One look at what is due."""
+        store = self._orgs.store
+        now_ms = await store.read_clock()
+        if not store.clock.trusted:
+            return
+        marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, now_ms - LOOKED_BACK_MS, "+inf", "BYSCORE"))
+        due = {org_id for org_id, next_ms in self._next_ms.items() if next_ms < now_ms}
+        for org_id in sorted(due | {replies.text(member) for member in marked}):
+            await self._settle(org_id)
+        await self._settings.write_used()
+        if asyncio.get_running_loop().time() >= self._trim_at_s:
+            self._trim_at_s = asyncio.get_running_loop().time() + TRIM_EVERY_S
+            await self._trim(now_ms)
+
+    async def _settle(self, org_id: str) -> None:
+        while (org := await self._orgs.get(org_id)) is not None:
+            try:
+                reply = await self._orgs.write("settle", org)
+            except StaleError:
+                continue
+            next_ms = replies.optional_integer(reply[3])
+            if next_ms is not None:
+                self._next_ms[org_id] = next_ms
+            else:
+                self._next_ms.pop(org_id, None)
+            if next_ms is None or next_ms >= replies.integer(reply[1]):
+                return
+        self._next_ms.pop(org_id, None)
+
+    async def _trim(self, now_ms: int) -> None:
+        """Lets go of history past its retention, and of the marks of orgs that have been quiet."""
+        store = self._orgs.store
+        marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, "-inf", "+inf", "BYSCORE"))
+        for org_id in marked:
+            await store.command("XTRIM", f"{keys.prefix(replies.text(org_id))}history", "MINID", "~", now_ms - self._retention_ms)
+        await store.command("ZREMRANGEBYSCORE", keys.ACTIVE, "-inf", f"({now_ms - DAY_MS}")
