@@ -16,7 +16,7 @@ ContentType = Literal["text/csv", "application/x-ndjson"]
 
 ROW_MAX_BYTES = 1024 * 1024
 VALUE_MAX_BYTES = 64 * 1024
-REREAD_MAX_BYTES = 64 * 1024 * 1024
+REREAD_MAX_BYTES = 16 * 1024 * 1024
 """How much of a file is read a second time for its broken quotes; beyond, a row with such quotes takes along what it spans."""
 
 _IMPATIENT_BYTES = 4_096

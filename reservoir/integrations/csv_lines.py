@@ -29,7 +29,8 @@ class Lines(Iterator[str]):
 
     def feed(self, chunk: bytes) -> None:
         """Take what came next. Of a line that is longer than ``line_max_bytes`` no more is kept than shows that it is."""
-        if b"\n" in chunk or b"\r" in chunk:
+        ends = bool(self._open) and self._open[-1].endswith(b"\r")
+        if ends or b"\n" in chunk or b"\r" in chunk:
             lines = b"".join((*self._open, chunk)).splitlines(keepends=True)
             # A last line that ends with CR is kept open, for LF may be on its way.
             self._open = [] if lines[-1].endswith(b"\n") else [lines.pop()]

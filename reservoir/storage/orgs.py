@@ -5,9 +5,9 @@ every process; there is no cache that expires.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import TypeVar, get_args
 
 import orjson
 
@@ -23,12 +23,17 @@ BEHIND_S = 1.0
 """How long a call may go on settling what is due before it is refused."""
 
 CLOCK_TRIES = 4
+Answer = TypeVar("Answer")
 ACTIVE_MARK_S = 10.0
 """How often a process that claims says at the store that the org is active."""
 
 
 class StaleError(Exception):
     """What was remembered of the org is not true any more. Nothing was done: read the org anew and ask again."""
+
+
+class UnknownOrgError(Exception):
+    """There is no such org, or there is none any more."""
 
 
 @dataclass(slots=True)
@@ -86,6 +91,20 @@ class OrgStore:
         self._known[org_id] = org = self._org(reply)
         return org
 
+    async def ask(self, org_id: str, question: Callable[[Org], Awaitable[Answer]]) -> Answer:
+        """Asks under what is known of the org, and anew as long as that has changed: for work that outlasts a setting.
+
+        **Raises**: UnknownOrgError.
+        """
+        while True:
+            org = await self.get(org_id)
+            if org is None:
+                raise UnknownOrgError(org_id)
+            try:
+                return await question(org)
+            except StaleError:
+                continue
+
     async def ids(self) -> list[str]:
         """The ids of all orgs, in order."""
         members = await self.store.command("SMEMBERS", keys.ORGS)
@@ -137,7 +156,7 @@ class OrgStore:
             if reply[0] == b"stale":
                 self.forget(org)
                 raise StaleError(org.id)
-            elif reply[0] == b"clock":
+            if reply[0] == b"clock":
                 clock_tries += 1
                 self._require_clock()
                 if clock_tries == CLOCK_TRIES:

@@ -39,9 +39,19 @@ class SyncStore:
         return NOT_FOUND
 
     async def page(
-        self, org: Org, list_id: str, sync_id: str, number: int, members: Sequence[tuple[int, Member]], rejected: Sequence[Rejection]
+        self,
+        org: Org,
+        list_id: str,
+        sync_id: str,
+        number: int,
+        members: Sequence[tuple[int, Member]],
+        rejected: Sequence[Rejection],
+        rejected_count: int,
     ) -> Refused | None:
-        """Brings up to 250 members, each with its line, and tells of rows rejected on the way. **Again** (same number): nothing more is written."""
+        """Brings up to 250 members, each with its line, and tells of the first rows rejected on the way and how many there were.
+
+        **Again** (same number): nothing more is written.
+        """
         told = [
             {"line": row.line, "detail": row.detail, "kept": True} if row.kept else {"line": row.line, "detail": row.detail} for row in rejected
         ]
@@ -56,7 +66,7 @@ class SyncStore:
             LEASE_MS,
             number,
             orjson.dumps(told),
-            sum(not row.kept for row in rejected),
+            rejected_count,
             *arguments,
         )
         return None if reply[0] == b"in" else _lost(reply[0])

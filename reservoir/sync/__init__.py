@@ -1,0 +1,1 @@
+"""The runs that bring a list's members in."""
