@@ -84,7 +84,6 @@ class EmbeddedEngine:
     def __init__(self, engine: Engine, process: subprocess.Popen[bytes]) -> None:
         self.engine = engine
         self._process = process
-        self._owner_pid = os.getpid()
 
     @classmethod
     def start(cls, data_dir: Path, *, wait_s: float = 0.0) -> Self:
@@ -107,9 +106,7 @@ class EmbeddedEngine:
                         return engine
         except OSError as error:
             raise EngineError(f"The data directory {directory} cannot be used: {error.strerror} ({error.filename or 'LOCK'}).") from error
-        raise EngineError(
-            f"The embedded engine in {directory} did not start: each of {FREE_PORTS_TRIED} ports that were free was taken by another."
-        )
+        raise EngineError(f"The embedded engine in {directory} did not start: each of {FREE_PORTS_TRIED} ports that were free was taken by another.")
 
     @classmethod
     def _attempt(cls, program: Path, directory: Path, port: int, lock: int) -> Self | None:
@@ -150,9 +147,7 @@ class EmbeddedEngine:
 
         **Again**: nothing. In a forked child of the process that started it: nothing either, for the server is not the child's to stop.
         """
-        if os.getpid() != self._owner_pid or self._process.poll() is not None:
-            return
-        self._process.terminate()
+        self._process.terminate()  # which signals nobody if the server is gone, or is another process's child
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:

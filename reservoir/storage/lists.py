@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import orjson
 
@@ -31,6 +31,13 @@ class ListedMember:
     status: MemberStatus
     reason: str | None
     reservation: Reservation | None
+
+
+class Members(NamedTuple):
+    """Members in list order, each with its place, from which a later page goes on; ``more``: there are others behind them."""
+
+    members: list[tuple[ListedMember, str]]
+    more: bool
 
 
 class ListStore:
@@ -89,8 +96,8 @@ class ListStore:
     async def page(self, org: Org, limit: int, after: str | None) -> tuple[list[ListState], str | None]:
         """How the org's lists stand, by id, and the id to go on from."""
         start = f"({after}" if after else "-"
-        ids = [replies.text(id_) for id_ in items(await self._orgs.store.command("ZRANGE", f"{org.prefix}lists", start, "+", "BYLEX", "LIMIT", 0, limit))]
-        return [state for state in await self.states(org, ids) if state], ids[-1] if len(ids) == limit else None
+        ids = [replies.text(id_) for id_ in items(await self._orgs.store.command("ZRANGE", f"{org.prefix}lists", start, "+", "BYLEX", "LIMIT", 0, limit + 1))]
+        return [state for state in await self.states(org, ids[:limit]) if state], ids[limit - 1] if len(ids) > limit else None
 
     async def get(self, org: Org, list_id: str) -> ListState | Refused:
         """How a list stands."""
@@ -106,12 +113,12 @@ class ListStore:
             states.extend(_state(org, id_, told, integer(reply[1])) for id_, told in zip(chunk, items(reply[2]), strict=True))
         return states
 
-    async def members(self, org: Org, list_id: str, limit: int, after: str | None, rep: str | None) -> tuple[list[ListedMember], str | None] | Refused:
-        """Up to ``limit`` members (500 at most) in list order, and the place to go on from."""
+    async def members(self, org: Org, list_id: str, limit: int, after: str | None, rep: str | None) -> "Members | Refused":
+        """Up to ``limit`` members (500 at most) in list order."""
         reply = await self._orgs.read("read_members", org, list_id, after or "", min(limit, MEMBERS_CHUNK), rep or "")
         if reply[0] != b"page":
             return NOT_FOUND
-        return [_member(told) for told in items(reply[2])], replies.optional_text(reply[3])
+        return Members([_member(told) for told in items(reply[2])], more=reply[3] is not None)
 
     async def _sweep(self, org: Org, aside: str) -> None:
         while integer((await self._orgs.write("sweep_list", org, aside))[2]):
@@ -173,8 +180,8 @@ def sync_of(list_id: str, run: Mapping[str, bytes], now_ms: int) -> Sync | None:
 _LOST = {"type": "lost", "detail": "Nobody has worked on this sync for 60 s. Start it again; everybody is still in the list."}
 
 
-def _member(told: object) -> ListedMember:
-    prospect, data, undialable, do_not_call, removed, row = items(told)
+def _member(told: object) -> tuple[ListedMember, str]:
+    prospect, place, data, undialable, do_not_call, removed, row = items(told)
     reservation = None if row is None else replies.reservation(row)
     status: MemberStatus = "available"
     if undialable == 1:
@@ -186,4 +193,4 @@ def _member(told: object) -> ListedMember:
     reason = None
     if undialable == 1:
         reason = "do-not-call" if do_not_call == 1 else "no-phone"
-    return ListedMember(replies.text(prospect), cast("bytes", data), status, reason, reservation)
+    return ListedMember(replies.text(prospect), cast("bytes", data), status, reason, reservation), replies.text(place)

@@ -55,16 +55,16 @@ class ReservationStore:
             ask = min(CHUNK, limit - len(found)) if wanted == Filter() else CHUNK
             reply = await self._orgs.read("read_reservations", org, after.ends_ms if after else "", after.member if after else "", ask)
             _, _, rows, ends, member = reply
-            for row in replies.items(rows):
-                reservation = replies.reservation(row)
-                after = After(reservation.expires_at_ms or 0, f"{reservation.integration}:{reservation.prospect}")
+            last = None if ends is None else After(replies.integer(ends), replies.text(member))
+            told = [replies.reservation(row) for row in replies.items(rows)]
+            for number, reservation in enumerate(told, 1):
                 if wanted.admits(reservation):
                     found.append(reservation)
-                    if len(found) == limit:
-                        return found, after
-            if ends is None:
-                return found, None
-            after = After(replies.integer(ends), replies.text(member))
+                if len(found) == limit and number < len(told):
+                    return found, After(reservation.expires_at_ms or 0, f"{reservation.integration}:{reservation.prospect}")
+            if last is None or len(found) == limit:
+                return found, last
+            after = last
         return found, after
 
     async def lookup(self, org: Org, prospects: Sequence[ProspectId]) -> list[Reservation | None]:

@@ -155,6 +155,9 @@ for _, prospect in ipairs(foreign) do
   obey(integration, prospect)
 end
 
+table.sort(rejected, function(one, other)
+  return one.line < other.line
+end)
 local shown = run.rejected and cjson.decode(run.rejected) or {}
 for _, row in ipairs(rejected) do
   if #shown < REJECTED_SHOWN then

@@ -2,8 +2,8 @@
 --[[ Reads a list's members in list order, each with how it stands.
 KEYS   the org's prefix
 ARGV   1 generation, 2 list, 3 the last member's place ('' at first), 4 how many (at most 500), 5 rep ('' for none)
-Reply  {'page', now, members, place}   place: of the last one, to go on from; false when there is no more. Each member:
-       {prospect, data, undialable (1 or 0), do not call (1 or 0), removed for the rep (1 or 0), row of who has it or false}
+Reply  {'page', now, members, more (1 or false)}   Each member:
+       {prospect, place, data, undialable (1 or 0), do not call (1 or 0), removed for the rep (1 or 0), row of who has it or false}
        {'list-not-found', now} | {'stale', now}
 Again  reads anew.
 Bound  500 members.
@@ -17,9 +17,9 @@ local integration = redis.call('HGET', base, 'integration')
 if not integration then
   return { 'list-not-found', now }
 end
-local found = redis.call('ZRANGE', base .. ':order', after == '' and '-inf' or '(' .. after, '+inf', 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
+local found = redis.call('ZRANGE', base .. ':order', after == '' and '-inf' or '(' .. after, '+inf', 'BYSCORE', 'LIMIT', 0, most + 1, 'WITHSCORES')
 local prospects, members = {}, {}
-for i = 1, #found, 2 do
+for i = 1, math.min(#found, 2 * most), 2 do
   prospects[#prospects + 1], members[#members + 1] = found[i], integration .. ':' .. found[i]
 end
 if #prospects == 0 then
@@ -33,7 +33,7 @@ local ends = redis.call('ZMSCORE', prefix .. 'ends', unpack(members))
 local claims = redis.call('HMGET', prefix .. 'claim-of', unpack(members))
 local page = {}
 for i, prospect in ipairs(prospects) do
-  page[i] = { prospect, data[i] or '', undialable[i] and 1 or 0, flagged[i], removed[i] and 1 or 0,
+  page[i] = { prospect, found[2 * i], data[i] or '', undialable[i] and 1 or 0, flagged[i], removed[i] and 1 or 0,
     taken_row(members[i], tonumber(ends[i] or nil), claims[i]) }
 end
-return { 'page', now, page, #prospects == most and found[#found] or false }
+return { 'page', now, page, #found > 2 * most and 1 or false }

@@ -11,16 +11,16 @@ if stale() then
   return { 'stale', now }
 end
 local from, after, most = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-local start = (from and from >= now) and integer(from) or integer(now)
-local found = redis.call('ZRANGE', prefix .. 'ends', start, '+inf', 'BYSCORE', 'LIMIT', 0, most, 'WITHSCORES')
-if from and found[2 * most] and tonumber(found[2 * most]) == from and found[2 * most - 1] <= after then
-  -- More entries end in this one millisecond than a page holds: go on by rank among them.
-  local first = redis.call('ZCOUNT', prefix .. 'ends', '-inf', '(' .. integer(from))
-  local rank = redis.call('ZRANK', prefix .. 'ends', after)
-  found = redis.call('ZRANGE', prefix .. 'ends', (rank or first + most - 1) + 1, (rank or first + most - 1) + most, 'WITHSCORES')
+local index = prefix .. 'ends'
+local start = redis.call('ZCOUNT', index, '-inf', '(' .. integer(now))
+if from and from >= now then
+  -- Behind the last entry: by its own rank, or, if it is gone, by the first of those that end when it did and come behind it.
+  local rank = redis.call('ZSCORE', index, after) and redis.call('ZRANK', index, after)
+  start = rank and rank + 1 or redis.call('ZCOUNT', index, '-inf', '(' .. integer(from))
 end
+local found = redis.call('ZRANGE', index, start, start + most, 'WITHSCORES')
 local members, ends = {}, {}
-for i = 1, #found, 2 do
+for i = 1, math.min(#found, 2 * most), 2 do
   if not (from and tonumber(found[i + 1]) == from and found[i] <= after) then
     members[#members + 1], ends[#ends + 1] = found[i], tonumber(found[i + 1])
   end
@@ -31,5 +31,5 @@ if #members > 0 then
     rows[#rows + 1] = taken_row(members[i], ends[i], id) or nil
   end
 end
-local more = #found == 2 * most
-return { 'page', now, rows, more and integer(found[#found]) or false, more and found[#found - 1] or false }
+local more = #found > 2 * most
+return { 'page', now, rows, more and found[2 * most] or false, more and found[2 * most - 1] or false }

@@ -1,0 +1,201 @@
+"""Lists over HTTP: definitions, how they stand, members."""
+
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import orjson
+from aiohttp import web
+
+from reservoir.domain.ids import slug
+from reservoir.domain.lists import ListDefinition
+from reservoir.domain.refusals import Refused
+from reservoir.http import answers
+from reservoir.http.bodies import CreateList, ListFields
+from reservoir.http.finding import find_list
+from reservoir.http.problems import ProblemError, required
+from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, page_of, validated
+from reservoir.storage.lists import ListedMember
+from reservoir.sync.imports import BrokenOffError, Content
+
+EXAMINED_MOST = 5_000
+STATUSES = ("available", "held", "reserved", "removed", "undialable")
+CONTENTS = ("text/csv", "application/x-ndjson")
+
+
+async def create_list(visit: Visit, body: CreateList) -> Answer | Refused:
+    """A new list."""
+    visit.query()
+    wanted = _definition(body.id or slug(body.name), body)
+    created = await visit.services.lists.create(visit.org, wanted, exact=body.id is not None, by=visit.by)
+    if isinstance(created, Refused):
+        return created
+    return await _listed(visit, created, 201)
+
+
+async def list_lists(visit: Visit, _: None) -> Answer:
+    """The org's lists, by id."""
+    page = page_of(visit.query("limit", "cursor"), (str,))
+    states, after = await visit.services.lists.page(visit.org, page.limit, page.after[0] if page.after else None)
+    return page_answer([answers.list_state(state) for state in states], None if after is None else (after,))
+
+
+async def get_list(visit: Visit, _: None) -> Answer | Refused:
+    """How a list stands."""
+    visit.query()
+    return await _listed(visit, visit.list_id())
+
+
+async def patch_list(visit: Visit, patch: object) -> Answer | Refused:
+    """A change to what an admin says of a list."""
+    visit.query()
+    list_id = visit.list_id()
+    while True:
+        before = required(await visit.services.lists.get(visit.org, list_id)).definition
+        told = _told(before)
+        visit.require_match(etag(told))
+        body = validated(ListFields, merge_patch({"integration": before.integration, **told}, _without_integration(patch)))
+        changed = await visit.services.lists.change(visit.org, before, _definition(list_id, body), visit.by)
+        if isinstance(changed, Refused):
+            return changed
+        if changed:
+            return await _listed(visit, list_id)
+
+
+async def delete_list(visit: Visit, _: None) -> Answer | Refused:
+    """The end of a list; reservations stay."""
+    visit.query()
+    return await visit.services.lists.delete(visit.org, visit.list_id(), visit.by) or Answer(None, 204)
+
+
+async def get_sync(visit: Visit, _: None) -> Answer | Refused:
+    """The newest run."""
+    visit.query()
+    sync = await visit.services.syncs.newest(visit.org, visit.list_id())
+    return sync if isinstance(sync, Refused) else Answer(answers.sync(sync))
+
+
+async def list_members(visit: Visit, _: None) -> Answer | Refused:
+    """Members in list order, each with how it stands. With a filter, at most 5,000 are looked at for one page."""
+    query = visit.query("rep", "q", "status", "limit", "cursor")
+    page = page_of(query, (str,))
+    status, text = query.get("status"), query.get("q")
+    if status and status not in STATUSES:
+        raise ProblemError.invalid([{"parameter": "status", "detail": f"expected one of {', '.join(STATUSES)}, found {status[:80]!r}"}])
+    list_id, after = visit.list_id(), page.after[0] if page.after else None
+    found: list[ListedMember] = []
+    examined = 0
+    while examined < EXAMINED_MOST:
+        asked = page.limit - len(found) if not status and not text else 500
+        told = await visit.services.lists.members(visit.org, list_id, asked, after, query.get("rep"))
+        if isinstance(told, Refused):
+            return told
+        examined += len(told.members)
+        for number, (member, place) in enumerate(told.members, 1):
+            after = place
+            if (not status or member.status == status) and (not text or _mentions(member, text)):
+                found.append(member)
+            if len(found) == page.limit:
+                more = told.more or number < len(told.members)
+                return page_answer([answers.member(one) for one in found], (place,) if more else None)
+        if not told.more:
+            return page_answer([answers.member(one) for one in found], None)
+    return page_answer([answers.member(one) for one in found], (after,))
+
+
+async def put_members(visit: Visit, _: None) -> Answer | Refused:
+    """The whole content of a csv list, streamed in."""
+    visit.query()
+    list_id = visit.list_id()
+    state = required(await visit.services.lists.get(visit.org, list_id))
+    content = visit.request.content_type
+    if content not in CONTENTS:
+        raise ProblemError("unsupported-media-type", f"Expected {' or '.join(CONTENTS)}, found {visit.request.headers.get('Content-Type', 'none')[:80]}.")
+    if state.definition.source is not None or state.definition.integration != "csv":
+        return Refused("has-source", "This list is filled from its source, not by hand.")
+    told = await visit.services.imports.run(visit.org.id, list_id, _chunks(visit.request), cast("Content", content))
+    return told if isinstance(told, Refused) else Answer(answers.sync(told))
+
+
+async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.content.iter_any():
+            yield chunk
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise BrokenOffError(str(error)) from error
+
+
+async def _listed(visit: Visit, list_id: str, status: int = 200) -> Answer | Refused:
+    state = await visit.services.lists.get(visit.org, list_id)
+    if isinstance(state, Refused):
+        return state
+    return Answer(answers.list_state(state), status, {"ETag": etag(_told(state.definition))})
+
+
+def _definition(list_id: str, body: ListFields) -> ListDefinition:
+    source: dict[str, Any] | None = None if body.source is None else body.source.model_dump(exclude_none=True)
+    return ListDefinition(list_id, body.name, body.integration, source, body.sync.model_dump(), 0)
+
+
+def _told(definition: ListDefinition) -> dict[str, object]:
+    return {"name": definition.name, "source": definition.source, "sync": definition.sync}
+
+
+def _without_integration(patch: object) -> object:
+    """A list's integration is what it is: naming it in a patch is an unknown field."""
+    if isinstance(patch, dict) and "integration" in patch:
+        raise ProblemError.invalid([{"pointer": "/integration", "detail": "unknown field"}])
+    return patch
+
+
+def _mentions(member: ListedMember, text: str) -> bool:
+    """Whether a part of the member's id, name or numbers is the text, case aside."""
+    data = orjson.loads(member.data)
+    wanted = text.casefold()
+    said = (data["id"], data["name"] or "", *(phone["number"] for phone in data["phones"]))
+    return any(wanted in one.casefold() for one in said)
+
+
+_NOT_FOUND = ("list-not-found",)
+
+ROUTES = (
+    Route("POST", "/v1/lists", create_list, "admin", "Create a list", body=CreateList, answer="List", status=201, problems=("list-exists",)),
+    Route("GET", "/v1/lists", list_lists, "read", "Read the org's lists", answer="Lists", query=("limit", "cursor")),
+    Route("GET", "/v1/lists/{list}", get_list, "read", "See how a list stands", find=find_list, answer="List", problems=_NOT_FOUND),
+    Route(
+        "PATCH",
+        "/v1/lists/{list}",
+        patch_list,
+        "admin",
+        "Change a list",
+        patch=True,
+        body=ListFields,
+        find=find_list,
+        answer="List",
+        problems=(*_NOT_FOUND, "precondition-failed"),
+        media=("application/merge-patch+json", "application/json"),
+    ),
+    Route("DELETE", "/v1/lists/{list}", delete_list, "admin", "Delete a list", find=find_list, status=204, problems=_NOT_FOUND),
+    Route("GET", "/v1/lists/{list}/sync", get_sync, "read", "See the newest sync", find=find_list, answer="Sync", problems=(*_NOT_FOUND, "no-sync")),
+    Route(
+        "GET",
+        "/v1/lists/{list}/members",
+        list_members,
+        "read",
+        "Read a list's members in list order",
+        find=find_list,
+        answer="Members",
+        query=("rep", "q", "status", "limit", "cursor"),
+        problems=_NOT_FOUND,
+    ),
+    Route(
+        "PUT",
+        "/v1/lists/{list}/members",
+        put_members,
+        "admin",
+        "Put in the whole content of a csv list",
+        find=find_list,
+        answer="Sync",
+        problems=(*_NOT_FOUND, "sync-running", "has-source", "invalid-csv", "no-rows", "body-incomplete"),
+        media=CONTENTS,
+    ),
+)

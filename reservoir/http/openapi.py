@@ -1,0 +1,127 @@
+"""The contract as an OpenAPI document, made from the routes and from the models that validate the requests, so that the two cannot drift.
+
+**Source**: OpenAPI 3.1.0 (read 2026-11-23).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from reservoir import __version__
+from reservoir.http import answers, schemas
+from reservoir.http.routes import ROUTES
+from reservoir.http.visit import Route
+
+_REF = "#/components/schemas/{model}"
+
+PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
+    "limit": ("How many items a page has at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
+    "cursor": ("Where the last page ended: its next_cursor.", {"type": "string"}),
+    "rep": ("Only what is this rep's; for members, how they stand for this rep.", {"type": "string"}),
+    "session": ("Only what is this session's.", {"type": "string"}),
+    "list": ("Only what was claimed from this list.", {"type": "string"}),
+    "integration": ("Only prospects of this integration.", {"type": "string"}),
+    "state": ("Only those in this state.", {"type": "string", "enum": ["held", "reserved"]}),
+    "status": ("Only members of this status.", {"type": "string", "enum": ["available", "held", "reserved", "removed", "undialable"]}),
+    "q": ("Only members of whose name, numbers or id this is a part.", {"type": "string"}),
+}
+
+EVERYWHERE = ("unauthenticated", "forbidden", "invalid-request", "internal-error", "store-unavailable")
+WITH_BODY = ("malformed-json", "body-too-large", "unsupported-media-type")
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
+    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS]
+    modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
+    _, found = models_json_schema(modes, ref_template=_REF)
+    paths: dict[str, dict[str, object]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    for path, summary in (("/healthz", "The process lives"), ("/readyz", "The service can keep what it promises")):
+        paths[path] = {"get": _open_operation(path, summary)}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "reservoir",
+            "version": __version__,
+            "summary": "The shared memory between sales dialers: nobody is called twice, nobody is lost, and it can say why.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": found["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: it decides org and scopes."}},
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, object]:
+    operation: dict[str, object] = {
+        "operationId": route.handle.__name__,
+        "summary": route.summary,
+        "tags": [route.path.split("/")[2]],
+        "security": [{"key": [route.scope]}],
+        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
+        "responses": {str(status): response for status, response in _responses(route).items()},
+    }
+    if route.body is not None:
+        schema: dict[str, object] = {"$ref": _REF.format(model=route.body.__name__)}
+        if route.patch:
+            schema = {"type": "object", "description": f"A JSON Merge Patch (RFC 7396): any part of {route.body.__name__}; the whole is checked."}
+        required = route.patch or bool(route.body.model_fields)
+        operation["requestBody"] = {"required": required, "content": {media: {"schema": schema} for media in route.media}}
+    elif route.method == "PUT":
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": {"type": "string"}} for media in route.media}}
+    return operation
+
+
+def _path_parameters(route: Route) -> list[dict[str, object]]:
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", route.path)]
+
+
+def _query_parameters(route: Route) -> list[dict[str, object]]:
+    return [{"name": name, "in": "query", "description": PARAMETERS[name][0], "schema": PARAMETERS[name][1]} for name in route.query]
+
+
+def _headers(route: Route) -> list[dict[str, object]]:
+    headers: list[tuple[str, str, dict[str, object]]] = []
+    if "idempotency-key-reused" in route.problems:
+        headers.append(("Idempotency-Key", "Makes a repeat within 24 h safe.", {"type": "string", "minLength": 1, "maxLength": 255}))
+    if route.patch:
+        headers.append(("If-Match", "The ETag that was read; * always holds.", {"type": "string"}))
+    return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in headers]
+
+
+def _responses(route: Route) -> dict[int, object]:
+    responses: dict[int, object] = {route.status: {"description": "Done."} | _content(route.answer if route.status != 204 else None)}
+    if route.answer == "Granted":
+        responses[200] = {"description": "Nothing is available."} | _content("Granted")
+    if route.handle.__name__ == "claim_one":
+        responses[200] = {"description": "Click to call: who has the prospect."} | _content("ClickToCall")
+    slugs: Sequence[str] = (*route.problems, *EVERYWHERE, *(WITH_BODY if route.body or route.method == "PUT" else ()))
+    by_status: dict[int, list[str]] = {}
+    for slug in slugs:
+        by_status.setdefault(answers.PROBLEMS[slug][0], []).append(slug)
+    for status, named in sorted(by_status.items()):
+        responses[status] = {"description": ", ".join(named)} | _content("Problem", "application/problem+json")
+    return responses
+
+
+def _open_operation(path: str, summary: str) -> dict[str, object]:
+    answer = {"200": {"description": "So it is."} | _content("object")}
+    if path == "/readyz":
+        answer["503"] = {"description": "not-ready"} | _content("Problem", "application/problem+json")
+    return {"operationId": path.strip("/"), "summary": summary, "tags": ["operations"], "security": [], "responses": answer}
+
+
+def _content(model: str | None, media: str = "application/json") -> dict[str, object]:
+    if model is None:
+        return {}
+    schema: dict[str, object] = {"type": "object"} if model == "object" else {"$ref": _REF.format(model=model)}
+    return {"content": {media: {"schema": schema}}}

@@ -1,0 +1,233 @@
+"""A visit: one request on its way through, once it is known whose it is."""
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from reservoir.domain import ids
+from reservoir.domain.refusals import InvalidError, Refused
+from reservoir.domain.settings import ApiKey, Scope
+from reservoir.http.problems import FieldError, ProblemError
+from reservoir.integrations.base import integrations
+from reservoir.storage.orgs import Org
+from reservoir.wiring import Services
+
+PAGE_DEFAULT, PAGE_MOST = 100, 1_000
+IDEMPOTENCY_KEY_MOST = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is answered. **Shape**: ``content`` as JSON; None for a status that has none."""
+
+    content: object
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> web.Response:
+        """The answer on its way out."""
+        if self.content is None:
+            return web.Response(status=self.status, headers=self.headers)
+        return web.Response(body=orjson.dumps(self.content), status=self.status, headers=self.headers, content_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks, on what, of whom."""
+
+    services: Services
+    request: web.Request
+    org: Org
+    key: ApiKey
+
+    @property
+    def by(self) -> str:
+        """Who it is, for the record of what an admin did: the key's name and id, which are nobody's personal data."""
+        return f"{self.key.name} ({self.key.id})"
+
+    def part(self, name: str) -> str:
+        """A part of the path, decoded."""
+        return self.request.match_info[name]
+
+    def list_id(self) -> str:
+        """The list that the path names. **Raises**: ProblemError (``list-not-found``) for what can be no list's id."""
+        try:
+            return ids.list_id(self.part("list"))
+        except InvalidError:
+            raise ProblemError("list-not-found", "There is no such list.") from None
+
+    def claim_id(self) -> str:
+        """The claim that the path names. **Raises**: ProblemError (``claim-not-found``) for what can be no claim's id."""
+        if not ids.CLAIM_ID.fullmatch(self.part("claim")):
+            raise ProblemError("claim-not-found", "There is no such claim.")
+        return self.part("claim")
+
+    def integration(self) -> str:
+        """The integration that the path names. **Raises**: ProblemError (``integration-not-found``)."""
+        name = self.part("integration")
+        if name not in integrations():
+            raise ProblemError("integration-not-found", "There is no such integration.")
+        return name
+
+    def prospect(self) -> str:
+        """The canonical id of the prospect that the path names. **Raises**: ProblemError for an id that the integration can not have."""
+        integration = self.integration()
+        try:
+            return integrations()[integration].prospect_id(self.part("prospect"))
+        except InvalidError as error:
+            raise ProblemError.invalid([{"parameter": "prospect", "detail": str(error)}]) from None
+
+    def query(self, *names: str) -> dict[str, str]:
+        """The query's parameters, those with an empty value left out. **Raises**: ProblemError for one that is unknown or comes twice."""
+        errors: list[FieldError] = []
+        found: dict[str, str] = {}
+        for name in self.request.query:
+            values = self.request.query.getall(name)
+            if name not in names:
+                errors.append({"parameter": name, "detail": f"unknown; there are {', '.join(names) or 'none'}"})
+            elif len(values) > 1:
+                errors.append({"parameter": name, "detail": f"given {len(values)} times"})
+            elif values[0]:
+                found[name] = values[0]
+        if errors:
+            raise ProblemError.invalid(errors)
+        return found
+
+    def idempotency_key(self) -> str | None:
+        """The caller's idempotency key, or None. **Raises**: ProblemError for one that is none."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is None:
+            return None
+        if not 1 <= len(key) <= IDEMPOTENCY_KEY_MOST or not key.isascii() or not key.isprintable():
+            raise ProblemError.invalid([{"parameter": "Idempotency-Key", "detail": f"expected 1 to {IDEMPOTENCY_KEY_MOST} printable ASCII characters"}])
+        return key
+
+    def require_match(self, tag: str) -> None:
+        """Holds ``If-Match``, if there is one, against what is there. **Raises**: ProblemError (``precondition-failed``).
+
+        **Source**: RFC 9110 section 13.1.1; weak tags never match.
+        """
+        wanted = self.request.headers.get("If-Match")
+        if wanted is None or wanted.strip() == "*" or tag in [one.strip() for one in wanted.split(",")]:
+            return
+        raise ProblemError("precondition-failed", f"It is {tag} by now, not {wanted[:80]}: read it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which page is asked for: how many items, and what the last page ended with."""
+
+    limit: int
+    after: list[Any] | None
+
+
+def page_of(query: Mapping[str, str], shape: tuple[type, ...]) -> Page:
+    """The page that a query asks for; ``shape`` is what the route's cursors are made of.
+
+    **Raises**: ProblemError for a limit outside 1 to 1,000 or a cursor that is none of the route's.
+    """
+    errors: list[FieldError] = []
+    limit, after = PAGE_DEFAULT, None
+    if "limit" in query:
+        text = query["limit"]
+        limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
+        if not 1 <= limit <= PAGE_MOST:
+            errors.append({"parameter": "limit", "detail": f"expected a whole number from 1 to {PAGE_MOST:,}, found {text[:40]!r}"})
+    if "cursor" in query:
+        after = _cursor(query["cursor"], shape)
+        if after is None:
+            errors.append({"parameter": "cursor", "detail": "not a cursor of this list of results"})
+    if errors:
+        raise ProblemError.invalid(errors)
+    return Page(limit, after)
+
+
+def page_answer(items: list[Any], after: object | None) -> Answer:
+    """A page with its cursor."""
+    cursor = None if after is None else base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
+    return Answer({"items": items, "next_cursor": cursor})
+
+
+def validated(model: type[BaseModel], value: object) -> Any:
+    """A body held against its model. **Raises**: ProblemError that names every bad field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise ProblemError.invalid([_field_error(one) for one in error.errors(include_url=False, include_context=False)]) from None
+
+
+def merge_patch(target: object, patch: object) -> object:
+    """A target with a patch merged in. A null stays a null, for the model to judge: nothing here has a member that may simply go.
+
+    **Source**: RFC 7396 section 2.
+    """
+    if not isinstance(patch, dict):
+        return patch  # which no model here takes for an object
+    merged = dict(target) if isinstance(target, dict) else {}
+    return merged | {name: merge_patch(merged.get(name), value) for name, value in patch.items()}
+
+
+def etag(document: object) -> str:
+    """The entity tag of a document: the same as long as it is."""
+    return f'"{hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:20]}"'
+
+
+Handler = Callable[[Visit, Any], Awaitable[Answer | Refused | web.StreamResponse]]
+Finder = Callable[[Visit], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One line of the API.
+
+    **Shape**: ``scope`` None: no key is needed. ``body`` the model that validates it, ``patch`` whether it is a merge patch that the handler validates once
+    merged. ``find`` raises if what the path names is not there; it is asked when the body is bad, for that comes second.
+    """
+
+    method: str
+    path: str
+    handle: Handler
+    scope: Scope
+    summary: str
+    body: type[BaseModel] | None = None
+    patch: bool = False
+    find: Finder | None = None
+    answer: str = "object"
+    status: int = 200
+    query: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    media: tuple[str, ...] = ("application/json",)
+
+
+def _cursor(text: str, shape: tuple[type, ...]) -> list[Any] | None:
+    try:
+        value = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except ValueError:
+        return None
+    fits = isinstance(value, list) and len(value) == len(shape) and all(type(one) is kind for one, kind in zip(value, shape, strict=True))
+    return value if fits else None
+
+
+def _field_error(error: Any) -> FieldError:
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"])
+    detail = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        detail = "missing"
+    elif error["type"] == "extra_forbidden":
+        detail = "unknown field"
+    elif not isinstance(error["input"], dict | list):
+        detail = f"{detail}, found {_shown(error['input'])}" if "found" not in detail else detail
+    return {"pointer": pointer, "detail": detail}
+
+
+def _shown(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    shown = repr(value) if isinstance(value, str) else str(value)
+    return shown if len(shown) <= 80 else f"{shown[:80]}…"
