@@ -60,7 +60,6 @@ class _CsvReader:
     def read(self) -> Iterator[Row | Rejection]:
         if self.lines.kept_bytes < self._awaited_bytes and not self.lines.ended:
             return
-        self._awaited_bytes = 0
         if self._delimiter is None:
             self._delimiter = self._find_delimiter()
         if self._delimiter is not None:
