@@ -1,5 +1,6 @@
 """How a CSV file, or an NDJSON stream, becomes members row by row."""
 
+import asyncio
 import csv as standard_csv
 import io
 import json
@@ -365,6 +366,22 @@ async def test_rows_come_as_soon_as_they_are_there() -> None:
     with pytest.raises(ConnectionResetError):
         await watch()
     assert told(seen) == [(2, "1"), (3, "2")]
+
+
+async def test_others_have_their_turn_while_a_file_is_read() -> None:
+    """A file that is there at once and has no row for anybody to wait on does not keep the process from its other work."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(others())
+    assert await read("id,phone\n" + "\n" * 1_000, chunk_bytes=10) == []
+    running.cancel()
+    assert turns > 50
 
 
 async def test_a_row_after_a_long_one_does_not_wait() -> None:
