@@ -34,7 +34,11 @@ Verb = Literal[
     "sweep_list",
 ]
 
-_NEEDS = re.compile(r"^-- needs: (\w+)$", re.MULTILINE)
+SHARED = ("prelude", "granting")
+
+_NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+_NOT_CODE = re.compile(r"--\[\[.*?\]\]|--[^\n]*|'[^'\n]*'", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +54,39 @@ class Script:
 @cache
 def script(verb: Verb) -> Script:
     """The script of a verb. A change to its text is another hash, so that processes of two versions live side by side on one store."""
-    text = _text(verb)
-    shebang, body = text.split("\n", 1)
-    needed = _NEEDS.findall(body)
-    shared = "\n".join(_text(name) for name in ("prelude", *needed))
-    source = (
-        f"{shebang}\n{shared}\nlocal function verb()\n{body}\nend\n"
-        "local reply = verb()\nreply[#reply + 1] = nonce\nreturn reply\n"
-    )
-    return Script(verb, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), "granting" in needed)
+    shebang, body = _text(verb).split("\n", 1)
+    ending = "local reply = verb()\nreply[#reply + 1] = nonce\nreturn reply\n"
+    shared = _used(body + ending)
+    source = f"{shebang}\n{''.join(shared.values())}\nlocal function verb()\n{body}\nend\n{ending}"
+    return Script(verb, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), "terms_text" in shared)
+
+
+def _used(text: str) -> dict[str, str]:
+    """What a script uses of the shared files, by name and in their order. Every call of a script makes its functions anew: one that it does not use costs it."""
+    chunks = _chunks()
+    wanted, waiting = set(), [text]
+    while waiting:
+        for word in _WORD.findall(_NOT_CODE.sub("", waiting.pop())):
+            if word in chunks and word not in wanted:
+                wanted.add(word)
+                waiting.append(chunks[word])
+    return {name: chunk for name, chunk in chunks.items() if name in wanted}
+
+
+@cache
+def _chunks() -> dict[str, str]:
+    """The shared files' top-level definitions, by the name that each defines."""
+    found: dict[str, str] = {}
+    for name in SHARED:
+        for chunk in _split(_text(name)):
+            if named := _NAMES.search(chunk):
+                found[named[1]] = chunk
+    return found
+
+
+def _split(text: str) -> list[str]:
+    starts = [match.start() for match in re.finditer(r"^local ", text, re.MULTILINE)]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
 def _text(name: str) -> str:

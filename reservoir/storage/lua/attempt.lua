@@ -6,7 +6,6 @@ Reply  {'claim', now, row} | {'claim-lapsed', now} | {'claim-not-found', now} | 
 Again  while it is reserved: the same claim, its expiry unmoved. An unreserved one whose call began: the same.
 Bound  one prospect, at most 64 lists.
 ]]
--- needs: granting
 local refusal = guard()
 if refusal then
   return refusal

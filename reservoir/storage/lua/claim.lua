@@ -11,7 +11,6 @@ Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may
 Again  the same key and digest takes nothing more: 'repeated'.
 Bound  settles 256 prospects or 512 moves; looks at 256 candidates; grants at most 50 and 800 moves.
 ]]
--- needs: granting
 local CANDIDATES = 256
 local GRANT_MOVES = 800
 local PLACE_KEPT = 30 * DAY
@@ -26,26 +25,20 @@ local base = prefix .. 'list:' .. list
 local token = prefix .. 'idempotency:' .. encoded(ARGV[10])
 local taker = { list = list, rep = ARGV[5], session = ARGV[6], mode = ARGV[7], hold = tonumber(ARGV[9]), base = ARGV[13] }
 local removed = base .. ':removed:' .. encoded(taker.rep)
+local removed_count = redis.call('HLEN', removed)
 
--- Reading every key that the grant will write makes a key of the wrong type fail here, before the first write.
+-- Reads the keys that a grant writes and has not read: one of the wrong type fails here, before the first write.
 local function probe()
-  redis.call('ZCARD', base .. ':order')
-  for _, index in ipairs(INDEXES) do
-    redis.call('ZCARD', base .. ':' .. index)
-  end
-  redis.call('HLEN', base .. ':members')
-  redis.call('HLEN', base .. ':places')
-  redis.call('ZCARD', base .. ':undialable')
-  redis.call('ZCARD', prefix .. 'ends')
   redis.call('HLEN', prefix .. 'claim-of')
-  redis.call('HLEN', prefix .. 'lists-of:' .. taker.integration)
   redis.call('XLEN', prefix .. 'history')
-  redis.call('ZCARD', prefix .. 'session:' .. encoded(taker.session))
+  if taker.hold > 0 then
+    redis.call('ZCARD', prefix .. 'session:' .. encoded(taker.session))
+  end
 end
 
 -- How many of the rep's removed members the index counts, exact for the first 256. `from` limits it to places ahead.
 local function removed_in(index, from)
-  if redis.call('HLEN', removed) == 0 then
+  if removed_count == 0 then
     return 0
   end
   local prospects = redis.call('HSCAN', removed, 0, 'COUNT', CANDIDATES)[2]
@@ -63,7 +56,7 @@ end
 
 -- Which of the candidates the rep has not removed.
 local function not_removed(prospects)
-  if #prospects == 0 or redis.call('HLEN', removed) == 0 then
+  if removed_count == 0 or #prospects == 0 then
     return prospects
   end
   local kept, marks = {}, redis.call('HMGET', removed, unpack(prospects))
@@ -75,13 +68,16 @@ local function not_removed(prospects)
   return kept
 end
 
--- Which of the candidates nobody has, by the witness `ends`; at most `count`, and as many moves as a grant may make.
+-- Which of the candidates nobody has, by the witness `ends`; at most `count`, and as many moves as a grant may make. Returns them and their lists.
 local function free_of(prospects)
-  local members, free, moves = {}, {}, 0
+  if #prospects == 0 then
+    return {}, {}
+  end
+  local members, free, moves, by_list = {}, {}, 0, {}
   for i, prospect in ipairs(prospects) do
     members[i] = taker.integration .. ':' .. prospect
   end
-  local ends = #members > 0 and redis.call('ZMSCORE', prefix .. 'ends', unpack(members)) or {}
+  local ends = redis.call('ZMSCORE', prefix .. 'ends', unpack(members))
   for i, prospect in ipairs(prospects) do
     local due = tonumber(ends[i] or nil)
     if due and due >= now then
@@ -90,30 +86,30 @@ local function free_of(prospects)
       if due then
         settle({ members[i] })
       end
-      local more = lists_of(taker.integration, { prospect })
-      if #free > 0 and moves + more > GRANT_MOVES then
-        break
+      if moves < GRANT_MOVES then
+        moves = moves + lists_of(taker.integration, { prospect }, by_list)
+        free[#free + 1] = prospect
       end
-      moves = moves + more
-      free[#free + 1] = prospect
     end
     if #free == count then
       break
     end
   end
-  return free
+  return free, by_list
 end
 
-local function with_members(rows)
-  if #rows == 0 then
-    return rows
-  end
-  local prospects = {}
-  for i, row in ipairs(rows) do
-    prospects[i] = row[3]
-  end
-  for i, member in ipairs(redis.call('HMGET', base .. ':members', unpack(prospects))) do
-    rows[i][13] = member
+local function members_of(prospects)
+  return #prospects > 0 and redis.call('HMGET', base .. ':members', unpack(prospects)) or {}
+end
+
+-- Puts each prospect's data into its row. Some of the prospects may have got none.
+local function with_members(rows, prospects, members)
+  local at = 1
+  for _, row in ipairs(rows) do
+    while prospects[at] ~= row[3] do
+      at = at + 1
+    end
+    row[13] = members[at]
   end
   return rows
 end
@@ -137,18 +133,20 @@ local function answer(kind, rows, ids)
 end
 
 local function claim_next()
-  local size = math.min(CANDIDATES, count + redis.call('HLEN', removed))
+  local size = math.min(CANDIDATES, count + removed_count)
   local start = after == '' and '-inf' or '(' .. after
   local candidates = redis.call('ZRANGE', base .. ':available', start, '+inf', 'BYSCORE', 'LIMIT', 0, size)
-  local free = free_of(not_removed(candidates))
-  local rows, ids = grant(taker, free)
+  local free, by_list = free_of(not_removed(candidates))
+  local members = members_of(free)
+  redis.call('ZCARD', base .. ':order')
+  local rows, ids = grant(taker, free, by_list)
   if #rows == 0 and #candidates == size then
     local last = redis.call('ZSCORE', base .. ':order', candidates[size])
     if last then
       return { 'on', now, last }
     end
   end
-  return answer('claimed', with_members(rows), ids)
+  return answer('claimed', with_members(rows, free, members), ids)
 end
 
 -- Where the rep's own walk goes on: behind the prospect last handed over, wherever it is by now; at its old rank if it left; nil at the end.
@@ -192,14 +190,15 @@ local function walk()
   if #chosen == 0 and #candidates == CANDIDATES then
     return { 'on', now, redis.call('ZSCORE', base .. ':order', candidates[CANDIDATES]) }
   end
+  local members = members_of(chosen)
   local rows, ids = hand_over(taker, chosen)
   if #chosen > 0 then
     local last = chosen[#chosen]
-    redis.call('HSET', base .. ':places', taker.rep, integer(now) .. ' ' .. redis.call('ZRANK', base .. ':order', last) .. ' ' .. last)
+    redis.call('HSET', base .. ':places', taker.rep, now .. ' ' .. redis.call('ZRANK', base .. ':order', last) .. ' ' .. last)
     start = '(' .. redis.call('ZSCORE', base .. ':order', last)
   end
   keep_token(token, ARGV[11], ARGV[12], ids)
-  return { 'claimed', now, with_members(rows), ahead(start), false, 0 }
+  return { 'claimed', now, with_members(rows, chosen, members), ahead(start), false, 0 }
 end
 
 taker.integration = redis.call('HGET', base, 'integration')

@@ -11,7 +11,6 @@ Reply  {'claimed', now, rows}      one row
 Again  the same key and digest takes nothing more: 'repeated'.
 Bound  one prospect, at most 64 lists.
 ]]
--- needs: granting
 local refusal = guard()
 if refusal then
   return refusal
@@ -64,7 +63,7 @@ if terms.enabled then
   if ends then
     settle({ member })
   end
-  rows, ids = grant(taker, { prospect })
+  rows, ids = grant(taker, { prospect }, select(2, lists_of(taker.integration, { prospect })))
   if #rows == 0 then
     return { 'prospect-reserved', now, taken(member) }
   end

@@ -1,13 +1,12 @@
 #!lua
 --[[ Keeps a prospect taken for at least so long from now; never shortens (R16).
 KEYS   the org's prefix
-ARGV   4 claim, 5 how long from now (ms); terms
+ARGV   4 claim, 5 how long from now (ms)
 Reply  {'claim', now, row} | {'extension-limit', now, limit} | {'claim-lapsed', now} | {'claim-unreserved', now} | {'claim-not-found', now}
        {'stale', now} | {'clock', now}
 Again  moves the expiry to the later of what it is and what is asked for from the repeat's own instant.
 Bound  one prospect, at most 64 lists. A hold: until 8 h after its claim. A reservation: until 24 h after its first expiry.
 ]]
--- needs: granting
 local HELD_MOST = 8 * 3600000
 local RESERVED_MOST = DAY
 

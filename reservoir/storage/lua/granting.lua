@@ -1,6 +1,6 @@
 -- What both ways of claiming share: terms, tokens, the grant itself, and what a rep is told of the list.
 
--- A script that needs this is given one more argument behind its own, the terms: what the settings mean for an attempt now,
+-- A script that uses the terms is given them as one more argument behind its own: what the settings mean for an attempt now,
 -- "integration enabled length switched-on" four by four.
 local terms_text = table.remove(ARGV)
 
@@ -23,7 +23,7 @@ local function stands(record, id)
   if not ends or ends < now or redis.call('HGET', prefix .. 'claim-of', member) ~= id then
     return false
   end
-  redis.call('SET', reservation_key(record.integration, record.prospect), reservation_text(record, id), 'NX', 'PXAT', integer(ends))
+  redis.call('SET', reservation_key(record.integration, record.prospect), reservation_text(record, id), 'NX', 'PXAT', ends)
   return true
 end
 
@@ -54,16 +54,14 @@ local function keep_record(id, record, kept_until)
   for _, name in ipairs(RECORD) do
     local value = record[name]
     if value then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = type(value) == 'number' and integer(value) or value
+      fields[#fields + 1], fields[#fields + 2] = name, value
     end
   end
   if record.switched_on then
-    fields[#fields + 1] = 'switched_on'
-    fields[#fields + 1] = record.switched_on
+    fields[#fields + 1], fields[#fields + 2] = 'switched_on', record.switched_on
   end
   redis.call('HSET', prefix .. 'claim:' .. id, unpack(fields))
-  redis.call('PEXPIREAT', prefix .. 'claim:' .. id, integer(kept_until))
+  redis.call('PEXPIREAT', prefix .. 'claim:' .. id, kept_until)
 end
 
 local function record_for(taker, prospect)
@@ -71,42 +69,45 @@ local function record_for(taker, prospect)
     list = taker.list, claimed_at = now }
 end
 
--- Takes prospects that the caller has found free, for holds or attempts that start now. A key that stands all the same is obeyed and its prospect left.
--- taker: integration, rep, session, mode, list, hold (ms, 0 for none), length (ms), base (of the ids). Returns the claims' rows and ids.
-local function grant(taker, prospects)
+-- Takes prospects that the caller has found free, in `by_list` (their lists), for holds or attempts that start now. A key that stands all the same is obeyed
+-- and its prospect left. taker: integration, rep, session, mode, list, hold (ms, 0 for none), length (ms), base (of the ids). Returns the claims' rows and ids.
+local function grant(taker, prospects, by_list)
   local state = taker.hold > 0 and 'held' or 'reserved'
   local ends = now + (taker.hold > 0 and taker.hold or taker.length)
-  local rows, ids, granted, scores, due, owners = {}, {}, {}, {}, {}, {}
+  local kept_until = ends + (state == 'held' and HOLD_KEPT or CLAIM_KEPT)
+  local rows, ids, granted, scores, due, owners, held = {}, {}, {}, {}, {}, {}, {}
   for i, prospect in ipairs(prospects) do
     local id = taker.base .. string.format('%02d', i - 1)
     local record = record_for(taker, prospect)
     record.state, record.expires_at, record.attempted_at = state, ends, state == 'reserved' and now or nil
-    if redis.call('SET', reservation_key(taker.integration, prospect), reservation_text(record, id), 'NX', 'PXAT', integer(ends)) then
+    if redis.call('SET', reservation_key(taker.integration, prospect), reservation_text(record, id), 'NX', 'PXAT', ends) then
       local member = taker.integration .. ':' .. prospect
       granted[#granted + 1], ids[#ids + 1], scores[prospect] = prospect, id, ends
-      due[#due + 1], due[#due + 2] = integer(ends), member
+      due[#due + 1], due[#due + 2] = ends, member
+      held[#held + 1], held[#held + 2] = ends, id
       owners[#owners + 1], owners[#owners + 2] = member, id
-      keep_record(id, record, ends + (state == 'held' and HOLD_KEPT or CLAIM_KEPT))
+      keep_record(id, record, kept_until)
       local facts = facts_of(record, id)
-      facts[#facts + 1], facts[#facts + 2] = 'expires_at', integer(ends)
+      facts[#facts + 1], facts[#facts + 2] = 'expires_at', ends
       remember('claim.' .. state, now, facts)
       rows[#rows + 1] = claim_row(id, record)
     else
       obey(taker.integration, prospect)
     end
   end
-  if #granted > 0 then
-    redis.call('ZADD', prefix .. 'ends', unpack(due))
-    redis.call('HSET', prefix .. 'claim-of', unpack(owners))
-    move_everywhere(select(2, lists_of(taker.integration, granted)), state, scores)
+  if #granted == 0 then
+    return rows, ids
   end
-  if state == 'held' and #ids > 0 then
-    local session, held = prefix .. 'session:' .. encoded(taker.session), {}
-    for _, id in ipairs(ids) do
-      held[#held + 1], held[#held + 2] = integer(ends), id
-    end
+  redis.call('ZADD', prefix .. 'ends', unpack(due))
+  redis.call('HSET', prefix .. 'claim-of', unpack(owners))
+  if #granted < #prospects then
+    by_list = select(2, lists_of(taker.integration, granted))
+  end
+  move_everywhere(by_list, state, scores, 'available')
+  if state == 'held' then
+    local session = prefix .. 'session:' .. encoded(taker.session)
     redis.call('ZADD', session, unpack(held))
-    redis.call('PEXPIREAT', session, integer(now + DAY))
+    redis.call('PEXPIREAT', session, now + DAY)
   end
   return rows, ids
 end

@@ -1,5 +1,5 @@
--- What every script begins with: the org's prefix, the store's clock, the guard, and the moves that more than one verb makes.
--- It stands behind the script's `#!lua` line, which makes a store that is out of memory refuse the script before its first write.
+-- What more than one verb needs: the org's prefix, the store's clock, the guard, and the moves. Each script gets what it uses of this file and of
+-- granting.lua put before it, behind its `#!lua` line, which makes a store that is out of memory refuse a script before its first write.
 --
 -- KEYS[1]  reservoir:{org}:   every key that a script touches begins with it, so all of them share one slot of a cluster
 -- ARGV[1]  generation         what the caller believes the org's generation to be
@@ -60,6 +60,9 @@ end
 
 -- An id as a part of a key's name: decoding gives the id back, and no id can reach into another key.
 local function encoded(id)
+  if not string.find(id, '[^A-Za-z0-9%-._~@+]') then
+    return id
+  end
   return (string.gsub(id, '[^A-Za-z0-9%-%._~@+]', function(byte)
     return string.format('%%%02X', string.byte(byte))
   end))
@@ -75,7 +78,12 @@ local function split(member)
 end
 
 -- RFC 3339 in UTC with milliseconds: days since 1970 to a date by counting whole Gregorian cycles of 400 years from 1 March of year 0.
+local told_times = {}
+
 local function rfc3339(at)
+  if told_times[at] then
+    return told_times[at]
+  end
   local days = floor(at / DAY)
   local left = at - days * DAY
   local shifted = days + 719468
@@ -85,13 +93,14 @@ local function rfc3339(at)
   local of_year = of_cycle - (365 * year + floor(year / 4) - floor(year / 100))
   local march = floor((5 * of_year + 2) / 153)
   local month = march < 10 and march + 3 or march - 9
-  return string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year + cycle * 400 + (month <= 2 and 1 or 0), month,
+  told_times[at] = string.format('%04d-%02d-%02dT%02d:%02d:%02d.%03dZ', year + cycle * 400 + (month <= 2 and 1 or 0), month,
     of_year - floor((153 * march + 2) / 5) + 1, floor(left / 3600000), floor(left / 60000) % 60, floor(left / 1000) % 60, left % 1000)
+  return told_times[at]
 end
 
 -- One entry of the history. `facts` is a flat array of names and values; what does not apply is left out.
 local function remember(kind, at, facts)
-  redis.call('XADD', prefix .. 'history', '*', 'type', kind, 'at', integer(at), unpack(facts))
+  redis.call('XADD', prefix .. 'history', '*', 'type', kind, 'at', at, unpack(facts))
 end
 
 local function facts_of(record, id)
@@ -133,8 +142,7 @@ end
 -- A claim as the caller reads it: id, the record's fields in their order, disposition, the member's data (each false where there is none).
 local function claim_row(id, record, disposition, member)
   return { id, record.integration, record.prospect, record.rep or false, record.session or false, record.mode or false, record.list or false,
-    record.state, record.claimed_at and integer(record.claimed_at) or false, record.attempted_at and integer(record.attempted_at) or false,
-    record.expires_at and integer(record.expires_at) or false, disposition or false, member or false }
+    record.state, record.claimed_at or false, record.attempted_at or false, record.expires_at or false, disposition or false, member or false }
 end
 
 -- Who has a prospect now, as a claim's row, or false. A key that somebody set by hand has no claim, rep or session, but an end (if it has one).
@@ -207,10 +215,11 @@ local function untie(integration, prospect, marks, list)
   end
 end
 
--- Moves prospects of one list into one of its indexes, out of the others. `scores` gives each one's expiry; without it, each goes to its place.
+-- Moves prospects of one list into one of its indexes, out of the others (or out of `from` alone, where the caller has just read them there). `scores` gives
+-- each one's expiry; without it, each goes to its place.
 -- A prospect that is no member of it any more is a stray, and leaves its indexes. A list whose index is broken is stepped over and noted for mending:
 -- it must not stop a grant elsewhere.
-local function move(list, prospects, target, scores)
+local function move(list, prospects, target, scores, from)
   local base = prefix .. 'list:' .. list
   local places = redis.pcall('ZMSCORE', base .. ':order', unpack(prospects))
   local broken = places.err
@@ -219,13 +228,12 @@ local function move(list, prospects, target, scores)
     if broken or not places[i] then
       strays[#strays + 1] = prospect
     else
-      entries[#entries + 1] = scores and integer(scores[prospect]) or places[i]
-      entries[#entries + 1] = prospect
+      entries[#entries + 1], entries[#entries + 2] = scores and scores[prospect] or places[i], prospect
     end
   end
   for _, index in ipairs(INDEXES) do
     local leaving = index == target and strays or prospects
-    if #leaving > 0 then
+    if #leaving > 0 and (not from or index == from or #strays > 0) then
       local reply = redis.pcall('ZREM', base .. ':' .. index, unpack(leaving))
       broken = broken or (type(reply) == 'table' and reply.err)
     end
@@ -239,9 +247,9 @@ local function move(list, prospects, target, scores)
   end
 end
 
-local function move_everywhere(by_list, target, scores)
+local function move_everywhere(by_list, target, scores, from)
   for list, prospects in pairs(by_list) do
-    move(list, prospects, target, scores)
+    move(list, prospects, target, scores, from)
   end
 end
 
@@ -251,7 +259,7 @@ local function mend(member, id, ends)
   local record = id and claim_record(id)
   if record then
     record.expires_at = ends
-    redis.call('SET', reservation_key(integration, prospect), reservation_text(record, id), 'NX', 'PXAT', integer(ends))
+    redis.call('SET', reservation_key(integration, prospect), reservation_text(record, id), 'NX', 'PXAT', ends)
   end
   move_everywhere(select(2, lists_of(integration, { prospect })), record and record.state or 'reserved', { [prospect] = ends })
 end
@@ -320,7 +328,7 @@ local function settle_list(list, integration)
   local base = prefix .. 'list:' .. list
   local members = {}
   for _, index in ipairs({ ':held', ':reserved' }) do
-    local due = redis.call('ZRANGEBYSCORE', base .. index, '-inf', '(' .. integer(now), 'LIMIT', 0, SETTLE_PROSPECTS - #members)
+    local due = redis.call('ZRANGEBYSCORE', base .. index, '-inf', '(' .. now, 'LIMIT', 0, SETTLE_PROSPECTS - #members)
     for _, prospect in ipairs(due) do
       members[#members + 1] = integration .. ':' .. prospect
     end

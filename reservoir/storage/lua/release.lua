@@ -1,13 +1,12 @@
 #!lua
 --[[ Gives back a held prospect that was never dialed: available again, in its place, in all its lists.
 KEYS   the org's prefix
-ARGV   4 claim; terms
+ARGV   4 claim
 Reply  {'released', now} | {'reservation-not-removable', now, expiry} | {'claim-lapsed', now} | {'claim-unreserved', now} | {'claim-not-found', now}
        {'stale', now} | {'clock', now}
 Again  after a release: 'released'.
 Bound  one prospect, at most 64 lists.
 ]]
--- needs: granting
 local refusal = guard()
 if refusal then
   return refusal
