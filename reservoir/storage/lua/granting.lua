@@ -135,6 +135,6 @@ end
 -- Remembers under a token what it took, so that a repeat finds it. An answer that took nothing is not remembered.
 local function keep_token(token, digest, kept_ms, ids)
   if #ids > 0 then
-    redis.call('SET', token, digest .. ' ' .. table.concat(ids, ' '), 'PX', kept_ms)
+    redis.call('SET', token, digest .. ' ' .. table.concat(ids, ' '), 'PXAT', now + tonumber(kept_ms))
   end
 end
