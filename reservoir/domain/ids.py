@@ -12,6 +12,8 @@ INTEGRATION = re.compile(r"[a-z][a-z0-9_]{0,31}")
 CLAIM_ID = re.compile(r"[a-z2-7]{16}[0-9]{2}")
 API_KEY_ID = re.compile(r"[a-z2-7]{12}")
 NAME_MAX_BYTES = 255
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+"""Unicode's category Cc."""
 
 
 def org_id(text: str) -> str:
@@ -45,7 +47,7 @@ def opaque(text: str) -> str:
         raise InvalidError("expected text that UTF-8 can carry, found a lone surrogate") from None
     if not 1 <= size <= NAME_MAX_BYTES:
         raise InvalidError(f"expected 1 to {NAME_MAX_BYTES} bytes of UTF-8, found {size}")
-    if any(unicodedata.category(character) == "Cc" for character in text):
+    if _CONTROL.search(text):
         raise InvalidError("control characters are not allowed")
     return text
 

@@ -11,6 +11,8 @@ Scope = Literal["read", "dial", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "dial", "admin")
 """From the least to the most: each reaches all that the ones before it reach."""
 
+_REACHED_BY = {scope: frozenset(SCOPES[level:]) for level, scope in enumerate(SCOPES)}
+
 
 @dataclass(frozen=True, slots=True)
 class MultiRepDialing:
@@ -38,7 +40,7 @@ class ApiKey:
 
     def reaches(self, scope: Scope) -> bool:
         """Whether the key may do what needs ``scope``."""
-        return any(SCOPES.index(own) >= SCOPES.index(scope) for own in self.scopes)
+        return not _REACHED_BY[scope].isdisjoint(self.scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Instants as integers: milliseconds since 1970 UTC, which is how the store counts, and their RFC 3339 form."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
@@ -25,5 +26,9 @@ def rfc3339(at_ms: int) -> str:
 
     **Source**: RFC 3339 section 5.6.
     """
-    at = utc(at_ms)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % SECOND_MS:03d}Z"
+    return f"{_to_the_second(at_ms // SECOND_MS)}.{at_ms % SECOND_MS:03d}Z"
+
+
+@lru_cache(maxsize=1_024)
+def _to_the_second(at_s: int) -> str:
+    return f"{utc(at_s * SECOND_MS):%Y-%m-%dT%H:%M:%S}"

@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from reservoir.http.visit import Answer, Route, Visit, validated
 from reservoir.storage.claims import UnknownOutcomeError
 from reservoir.storage.orgs import Org, StaleError
 from reservoir.storage.redis import StoreUnavailableError
-from reservoir.storage.settings import api_key_sha256
+from reservoir.storage.settings import api_key_sha256, random_name
 from reservoir.telemetry import request_id
 from reservoir.wiring import Services
 
@@ -108,8 +107,11 @@ async def _body(visit: Visit, route: Route) -> Any:
 
 async def _json(request: web.Request, route: Route) -> object:
     try:
-        async with asyncio.timeout(BODY_WITHIN_S):
+        if request.content.is_eof():
             text = await request.read()
+        else:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                text = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise ProblemError("body-too-large", f"A body has at most {BODY_MOST_BYTES:,} bytes.") from None
     except (TimeoutError, web.RequestPayloadError, ConnectionError):
@@ -128,7 +130,7 @@ async def _json(request: web.Request, route: Route) -> object:
 async def everything(request: web.Request, handler: Served) -> web.StreamResponse:
     """Gives every request its id and every failure its form, the router's own and a crash included."""
     asked = request.headers.get("X-Request-Id", "")
-    id_ = asked if _REQUEST_ID.fullmatch(asked) else secrets.token_hex(8)
+    id_ = asked if _REQUEST_ID.fullmatch(asked) else random_name(16)
     token = request_id.set(id_)
     try:
         response = await _answered(request, handler, id_)

@@ -27,7 +27,7 @@ def parse(text: bytes) -> object:
     if text.count(b"[") + text.count(b"{") > DEPTH_MOST and _depth(text) > DEPTH_MOST:
         raise MalformedJsonError(f"the value is nested deeper than {DEPTH_MOST}")
     try:
-        value = json.loads(text.decode(), object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
+        value = _DECODER.decode(text.decode())
     except UnicodeDecodeError:
         raise MalformedJsonError("the text is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -88,3 +88,6 @@ def _refuse_lone_surrogates(value: object) -> None:
                 waiting.extend(found.values())
             case _:
                 pass
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

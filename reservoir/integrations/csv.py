@@ -4,7 +4,7 @@ import asyncio
 import csv
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from typing import Literal
 
 from reservoir.domain.lists import Rejection
@@ -29,7 +29,7 @@ _VALUE_TOO_LONG = f"a value is longer than {VALUE_MAX_BYTES:,} bytes"
 _QUOTES = "broken quotes: a quote is never closed, or something follows it"
 
 
-async def rows(chunks: AsyncIterable[bytes], content: ContentType, region: str) -> AsyncIterator[Row | Rejection]:
+async def rows(chunks: AsyncIterable[bytes], content: ContentType, region: str) -> AsyncGenerator[Row | Rejection, None]:
     """The rows of a CSV file, or of an NDJSON stream whose keys are a CSV's columns, each as soon as it is there, in memory that no file outgrows.
 
     **Shape**: a row's line is the physical one on which it begins, from 1; blank ones are counted and skipped. A row that is no member is a

@@ -5,7 +5,7 @@ early, and would delete their keys by itself.
 """
 
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 TOLERANCE_MS = 2_000
 """How far the store's clock may be from where it should be. Far above what NTP slews, far below any reservation."""
@@ -14,8 +14,7 @@ PROMPT_MS = 250
 """A reply that took longer than this says too little about when the store read its clock to correct the prediction by it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HostTime:
+class HostTime(NamedTuple):
     """The host's two clocks at one instant, in ms: one that only goes on, and the one on the wall."""
 
     monotonic_ms: float

@@ -62,7 +62,7 @@ def script(verb: Verb) -> Script:
 
 
 def _used(text: str) -> dict[str, str]:
-    """What a script uses of the shared files, by name and in their order. Every call of a script makes its functions anew: one that it does not use costs it."""
+    """What a script uses of the shared files, by name, in their order. Every call makes its functions anew, so one that is not used would cost."""
     chunks = _chunks()
     wanted, waiting = set(), [text]
     while waiting:

@@ -1,6 +1,8 @@
 """The import of a file: its rows become a list's members, a page at a time, in memory that does not grow with the file."""
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -13,6 +15,9 @@ from reservoir.storage.syncs import PAGE_MOST, SyncStore
 
 Content = Literal["text/csv", "application/x-ndjson"]
 Answer = TypeVar("Answer")
+
+BRING_WITHIN_S = 1.0
+"""A page goes to the store when it is full, or when so long has passed: members of a slow upload can be claimed too."""
 
 
 class BrokenOffError(Exception):
@@ -27,7 +32,15 @@ class _Page:
     rejected: list[Rejection]
     rejected_count: int = 0
 
-    def reject(self, row: Rejection) -> None:
+    def add(self, row: Row | Rejection) -> None:
+        if isinstance(row, Row):
+            self.members.append((row.line, row.member))
+            for rejection in row.rejections:
+                self._reject(rejection)
+        else:
+            self._reject(row)
+
+    def _reject(self, row: Rejection) -> None:
         self.rejected_count += not row.kept
         if len(self.rejected) < REJECTED_SHOWN:
             self.rejected.append(row)
@@ -72,18 +85,16 @@ class _Run:
     async def read(self, chunks: AsyncIterable[bytes], content: Content) -> Sync | Refused:
         org = await self._orgs.get(self._org_id)
         page = _Page([], [])
+        loop = asyncio.get_running_loop()
+        bring_at_s = loop.time() + BRING_WITHIN_S
         try:
-            async for row in rows(chunks, content, org.profile.phone_region if org else "US"):
-                if isinstance(row, Row):
-                    page.members.append((row.line, row.member))
-                    for rejection in row.rejections:
-                        page.reject(rejection)
-                else:
-                    page.reject(row)
-                if len(page.members) == PAGE_MOST:
-                    if refused := await self._bring(page):
-                        return refused
-                    page = _Page([], [])
+            async with aclosing(rows(chunks, content, org.profile.phone_region if org else "US")) as read:
+                async for row in read:
+                    page.add(row)
+                    if len(page.members) == PAGE_MOST or (page.members and loop.time() >= bring_at_s):
+                        if refused := await self._bring(page):
+                            return refused
+                        page, bring_at_s = _Page([], []), loop.time() + BRING_WITHIN_S
             return await self._end(page)
         except BrokenOffError:
             return await self._broke_off(page)
