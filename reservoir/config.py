@@ -174,9 +174,7 @@ class SalesforceJwt(Salesforce):
     domain: LoginDomain = Field(default="login", min_length=1, description=_LOGIN_DOMAIN)
     username: str = Field(min_length=1, description=_USERNAME)
     consumer_key: Secret = Field(description=_CONSUMER_KEY)
-    private_key: Annotated[Secret, AfterValidator(_pem)] = Field(
-        description="the text of a private key in PEM (the path of one goes to private_key_file)"
-    )
+    private_key: Annotated[Secret, AfterValidator(_pem)] = Field(description="the text of a private key in PEM (the path of one goes to private_key_file)")
 
 
 class SalesforcePassword(Salesforce):
@@ -227,9 +225,7 @@ class OrgConfig(Table):
     """An org to create at the start if there is none of this id. ``name`` is the id unless it is set."""
 
     name: str = Field(default="", max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$", description="a name of at most 255 characters")
-    time_zone: Annotated[str, AfterValidator(_zone)] = Field(
-        default="UTC", description='a time zone of the IANA database, as "America/New_York"'
-    )
+    time_zone: Annotated[str, AfterValidator(_zone)] = Field(default="UTC", description='a time zone of the IANA database, as "America/New_York"')
     phone_region: Annotated[str, AfterValidator(_region)] = Field(default="US", description='a region of two capital letters, as "US"')
     sandbox: bool = Field(default=False, description="true or false")
     salesforce: SalesforceConfig | None = Field(default=None, description="a table")
@@ -239,15 +235,11 @@ class OrgConfig(Table):
 class Config(Table):
     """All that a process is told from outside. It never changes while the process lives."""
 
-    data_dir: Annotated[Path, Field(strict=False), BeforeValidator(_directory)] = Field(
-        default=Path(".reservoir"), description="the path of a directory"
-    )
+    data_dir: Annotated[Path, Field(strict=False), BeforeValidator(_directory)] = Field(default=Path(".reservoir"), description="the path of a directory")
     server: Server = Field(default=Server(), description="a table")
     redis: Redis = Field(default=Redis(), description="a table")
     history: History = Field(default=History(), description="a table")
-    orgs: dict[OrgId, OrgConfig] = Field(
-        default={}, description="tables named by org ids: a lower-case letter, then up to 31 lower-case letters and digits"
-    )
+    orgs: dict[OrgId, OrgConfig] = Field(default={}, description="tables named by org ids: a lower-case letter, then up to 31 lower-case letters and digits")
 
     @field_validator("orgs")
     @classmethod

@@ -120,9 +120,7 @@ def _with_secrets(model: type[BaseModel], layers: Layer) -> Layer:
         if meant == key or not _may_come_from_file(_field(model, meant)):
             continue
         if meant in values:
-            raise ConfigError(
-                f"{dotted(meant)} ({values[meant].origin}): expected the key or its _file, found {dotted(key)} ({origin}) as well."
-            )
+            raise ConfigError(f"{dotted(meant)} ({values[meant].origin}): expected the key or its _file, found {dotted(key)} ({origin}) as well.")
         del values[key]
         values[meant] = Value(_secret(dotted(key), path, origin), f"file {path}")
     return values
