@@ -108,14 +108,17 @@ def ports(directory: Path) -> Iterator[int]:
 
 
 def alive(pid: int) -> bool:
-    """Whether there is a process of that pid, whose ever."""
+    """Whether there is a process of that pid, whose ever. One that ended but was not waited for, as orphans in a container without an init, is none."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        return not Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].startswith((b"Z", b"X"))
+    except OSError:
+        return True
 
 
 def facts_of(port: int) -> dict[str, str] | None:

@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -444,6 +446,17 @@ def test_a_start_that_is_interrupted_leaves_no_engine(data_dir: Path, monkeypatc
             EmbeddedEngine.start(data_dir)
     assert gone(json.loads((data_dir / "engine.json").read_text())["pid"])
     assert not is_locked(data_dir)
+
+
+@linux_only
+def test_a_process_that_nobody_waited_for_is_not_alive() -> None:
+    """A holder that is dead but not reaped does not look as if it still needed its directory."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        wait_until(lambda: gone(process.pid), "the process to end")
+        os.kill(process.pid, 0)  # it is still there, unreaped
+        assert not engine_directory.alive(process.pid)
+    assert engine_directory.alive(os.getpid())
+    assert engine_directory.alive(1)
 
 
 # ---- where it can be ----
