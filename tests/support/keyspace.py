@@ -90,9 +90,10 @@ def _told(text: str) -> Value:
     """A value in the form in which a test writes it: a number as one, JSON as what it says."""
     if re.fullmatch(r"-?(0|[1-9]\d{0,17})", text):
         return int(text)
-    if text[:1] in "{[":
-        return json.loads(text)
-    return text
+    try:
+        return json.loads(text) if text[:1] in {"{", "["} else text
+    except ValueError:
+        return text
 
 
 def changes(before: Snapshot, after: Snapshot, org: str = "acme") -> dict[str, Value]:
@@ -100,9 +101,9 @@ def changes(before: Snapshot, after: Snapshot, org: str = "acme") -> dict[str, V
     ``key+`` for the entries that a stream got, ``key ttl`` for when a key expires. `GONE` is what went. Keys are told without the org's prefix."""
     old, new = dict(_flat(before)), dict(_flat(after))
     found = {path: new.get(path, GONE) for path in old.keys() | new.keys() if path not in old or path not in new or old[path] != new[path]}
-    for path in [path for path in found if path.endswith("+")]:
+    for path in [path for path, value in found.items() if isinstance(value, list) and path.endswith("+")]:
         was = old.get(path, [])
-        if new.get(path, [])[: len(was)] == was:
+        if new[path][: len(was)] == was:
             found[path] = new[path][len(was) :]
     return {path.removeprefix(prefix(org)): found[path] for path in sorted(found)}
 

@@ -172,7 +172,10 @@ local function ahead(start)
 end
 
 local function walk()
-  local start = after == '' and own_place() or '(' .. after
+  local start = '(' .. after
+  if after == '' then
+    start = own_place()
+  end
   local candidates = start and redis.call('ZRANGE', base .. ':order', start, '+inf', 'BYSCORE', 'LIMIT', 0, CANDIDATES) or {}
   local dialable = {}
   local undialable = #candidates > 0 and redis.call('ZMSCORE', base .. ':undialable', unpack(candidates)) or {}
@@ -224,7 +227,7 @@ if not terms.enabled then
   taker.switched_on = terms.switched_on
   return walk()
 end
-taker.length = terms.length
+taker.length, taker.read = terms.length, list
 if settle_list(list, taker.integration) then
   return { 'more', now }
 end

@@ -70,7 +70,8 @@ local function record_for(taker, prospect)
 end
 
 -- Takes prospects that the caller has found free, in `by_list` (their lists), for holds or attempts that start now. A key that stands all the same is obeyed
--- and its prospect left. taker: integration, rep, session, mode, list, hold (ms, 0 for none), length (ms), base (of the ids). Returns the claims' rows and ids.
+-- and its prospect left. taker: integration, rep, session, mode, list, hold (ms, 0 for none), length (ms), base (of the ids), read (the list in whose
+-- `available` they were found, if any). Returns the claims' rows and ids.
 local function grant(taker, prospects, by_list)
   local state = taker.hold > 0 and 'held' or 'reserved'
   local ends = now + (taker.hold > 0 and taker.hold or taker.length)
@@ -103,7 +104,7 @@ local function grant(taker, prospects, by_list)
   if #granted < #prospects then
     by_list = select(2, lists_of(taker.integration, granted))
   end
-  move_everywhere(by_list, state, scores, 'available')
+  move_everywhere(by_list, state, scores, taker.read)
   if state == 'held' then
     local session = prefix .. 'session:' .. encoded(taker.session)
     redis.call('ZADD', session, unpack(held))

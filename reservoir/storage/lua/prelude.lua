@@ -145,16 +145,18 @@ local function claim_row(id, record, disposition, member)
     record.state, record.claimed_at or false, record.attempted_at or false, record.expires_at or false, disposition or false, member or false }
 end
 
--- Who has a prospect now, as a claim's row, or false. A key that somebody set by hand has no claim, rep or session, but an end (if it has one).
+-- Who has a prospect now, as a claim's row, or false. A key that somebody set by hand has no claim, rep or session, but an end (if it has one). So too
+-- where somebody's hand took the claim: the witness still says until when.
 local function taken_row(member, ends, id)
+  local integration, prospect = split(member)
   if ends and ends >= now then
     local record = id and claim_record(id)
     if record then
       record.expires_at = ends
       return claim_row(id, record)
     end
+    return claim_row('', { integration = integration, prospect = prospect, state = 'reserved', expires_at = ends })
   end
-  local integration, prospect = split(member)
   local key_ends = redis.call('PEXPIRETIME', reservation_key(integration, prospect))
   if key_ends == -2 or (ends and ends < now) then
     return false
@@ -247,9 +249,11 @@ local function move(list, prospects, target, scores, from)
   end
 end
 
-local function move_everywhere(by_list, target, scores, from)
+-- Moves prospects in all their lists. `read`: the one list, if any, in whose `available` the caller has just read them. In the others they may stand
+-- elsewhere: as reserved, say, since a key that somebody set by hand and took back.
+local function move_everywhere(by_list, target, scores, read)
   for list, prospects in pairs(by_list) do
-    move(list, prospects, target, scores, from)
+    move(list, prospects, target, scores, list == read and 'available')
   end
 end
 
@@ -273,6 +277,19 @@ local function obey(integration, prospect)
   end
   move_everywhere(select(2, lists_of(integration, { prospect })), 'reserved', { [prospect] = ends > 0 and ends or now + 60000 })
   return true
+end
+
+-- Where a dialable member of a list belongs: one of the indexes, and its score there. `ends` and `id` are what the witness and `claim-of` say of it.
+local function shelf(integration, prospect, place, ends, id)
+  if ends and ends >= now then
+    local state = id and redis.call('HGET', prefix .. 'claim:' .. id, 'state')
+    return state == 'held' and 'held' or 'reserved', ends
+  end
+  local key_ends = not ends and redis.call('PEXPIRETIME', reservation_key(integration, prospect)) or -2
+  if key_ends ~= -2 then
+    return 'reserved', key_ends > 0 and key_ends or now + 60000
+  end
+  return 'available', place
 end
 
 -- Ends one hold or reservation that is past: its key, its claim's ties, its entry in the history. True if the prospect is free by that.
