@@ -61,7 +61,6 @@ class Lane:
         self._make = make
         self._answer_within_s = answer_within_s
         self._replication = replication
-        self._connection: AbstractConnection | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
@@ -109,7 +108,8 @@ class Lane:
             reader, writer = connection._reader, connection._writer  # noqa: SLF001 - the library keeps its stream private; see the module's docstring
             if reader is None or writer is None:
                 raise LaneBrokenError("the connection closed as it was made", sent=False)
-            self._connection, self._writer = connection, writer
+            connection._reader = connection._writer = None  # noqa: SLF001 - the lane closes it; else the library warns that nobody did
+            self._writer = writer
             self._heard_s = asyncio.get_running_loop().time()
             self._listener = asyncio.create_task(self._listen(reader), name="lane")
 
@@ -177,7 +177,7 @@ class Lane:
 
     def _break(self, error: LaneBrokenError) -> None:
         waiting, self._waiting = self._waiting, deque()
-        writer, self._writer, self._connection = self._writer, None, None
+        writer, self._writer = self._writer, None
         listener, self._listener = self._listener, None
         if self._watch is not None:
             self._watch.cancel()
