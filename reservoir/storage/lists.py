@@ -1,5 +1,6 @@
 """Lists at the store: definitions, how they stand, their members in order."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -12,6 +13,8 @@ from reservoir.domain.refusals import Refused
 from reservoir.storage import replies
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.replies import flat_hash, integer, items, optional_integer
+
+log = logging.getLogger(__name__)
 
 STATES_CHUNK = 100
 MEMBERS_CHUNK = 500
@@ -92,6 +95,17 @@ class ListStore:
         asides = flat_hash(await self._orgs.store.command("HGETALL", f"{org.prefix}sweep"))
         for aside in asides:
             await self._sweep(org, aside)
+
+    async def mend(self, org: Org) -> None:
+        """Builds anew the indexes of lists in which a script found one of the wrong type."""
+        for told in items(await self._orgs.store.command("SMEMBERS", f"{org.prefix}broken")):
+            list_id, place = replies.text(told), b""
+            while True:
+                reply = await self._orgs.write("mend_list", org, list_id, place)
+                if reply[0] != b"mending":
+                    break
+                place = cast("bytes", reply[2])
+            log.warning("the indexes of %s in %s were %s", list_id, org.id, reply[0].decode() if isinstance(reply[0], bytes) else reply[0])
 
     async def page(self, org: Org, limit: int, after: str | None) -> tuple[list[ListState], str | None]:
         """How the org's lists stand, by id, and the id to go on from."""

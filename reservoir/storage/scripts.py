@@ -23,6 +23,7 @@ Verb = Literal[
     "fail_sync",
     "finish_sync",
     "import_page",
+    "mend_list",
     "read_claim",
     "read_lists",
     "read_members",

@@ -70,6 +70,8 @@ class Settling:
                 reply = await self._orgs.write("settle", org)
             except StaleError:
                 continue
+            if reply[4]:
+                await self._lists.mend(org)
             next_ms = replies.optional_integer(reply[3])
             if next_ms is not None:
                 self._next_ms[org_id] = next_ms

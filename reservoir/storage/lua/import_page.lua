@@ -57,7 +57,7 @@ local rejected, rejected_count = cjson.decode(ARGV[8]), tonumber(ARGV[9])
 local seen, order, data, ties, gone = {}, {}, {}, {}, {}
 local index = { available = {}, held = {}, reserved = {}, undialable = {} }
 local flags, unflags = {}, {}
-local added, updated, fetched, foreign = 0, 0, 0, {}
+local added, updated, fetched = 0, 0, 0
 
 local function reject(line, detail)
   rejected[#rejected + 1] = { line = tonumber(line), detail = detail }
@@ -85,21 +85,6 @@ end
 local function into(name, score, prospect)
   local entries = index[name]
   entries[#entries + 1], entries[#entries + 2] = score, prospect
-end
-
-local function shelve(i, prospect, reason)
-  local due = tonumber(ends[i] or nil)
-  if reason ~= '' then
-    into('undialable', integer(place), prospect)
-  elseif due and due >= now then
-    local state = claims[i] and redis.call('HGET', prefix .. 'claim:' .. claims[i], 'state') or 'reserved'
-    into(state == 'held' and 'held' or 'reserved', integer(due), prospect)
-  else
-    into('available', integer(place), prospect)
-    if redis.call('EXISTS', reservation_key(integration, prospect)) == 1 and not due then
-      foreign[#foreign + 1] = prospect
-    end
-  end
 end
 
 for i, prospect in ipairs(prospects) do
@@ -130,7 +115,12 @@ for i, prospect in ipairs(prospects) do
     end
     local set = flag == 1 and flags or unflags
     set[#set + 1] = prospect
-    shelve(i, prospect, reason)
+    if reason == '' then
+      local name, score = shelf(integration, prospect, place, tonumber(ends[i] or nil), claims[i])
+      into(name, score, prospect)
+    else
+      into('undialable', place, prospect)
+    end
     place = place + 1
   end
 end
@@ -150,9 +140,6 @@ write('SADD', base .. ':do-not-call', flags)
 write('SREM', base .. ':do-not-call', unflags)
 for name, entries in pairs(index) do
   write('ZADD', base .. ':' .. name, entries)
-end
-for _, prospect in ipairs(foreign) do
-  obey(integration, prospect)
 end
 
 table.sort(rejected, function(one, other)

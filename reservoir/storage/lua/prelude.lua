@@ -292,16 +292,22 @@ local function shelf(integration, prospect, place, ends, id)
   return 'available', place
 end
 
+-- Deletes a prospect's key if it is this claim's. True if one stands that is not: somebody's hand set it.
+local function drop_key(integration, prospect, id)
+  local key = reservation_key(integration, prospect)
+  local text = redis.pcall('GET', key)
+  if text and id and type(text) == 'string' and string.find(text, id, 1, true) then
+    redis.call('DEL', key)
+    return false
+  end
+  return text and true or false
+end
+
 -- Ends one hold or reservation that is past: its key, its claim's ties, its entry in the history. True if the prospect is free by that.
 local function end_one(member, id, ends)
   local integration, prospect = split(member)
   local record = id and claim_record(id)
-  local key = reservation_key(integration, prospect)
-  local text = redis.call('GET', key)
-  if text and id and string.find(text, id, 1, true) then
-    redis.call('DEL', key)
-    text = false
-  end
+  local foreign = drop_key(integration, prospect, id)
   redis.call('ZREM', prefix .. 'ends', member)
   redis.call('HDEL', prefix .. 'claim-of', member)
   if record then
@@ -311,7 +317,7 @@ local function end_one(member, id, ends)
       redis.call('ZREM', prefix .. 'session:' .. encoded(record.session), id)
     end
   end
-  return not (text and obey(integration, prospect))
+  return not (foreign and obey(integration, prospect))
 end
 
 -- Settles ends-members that an index or `ends` itself says are due: they go back to their own places, in all their lists.
