@@ -54,6 +54,7 @@ end
 local session = prefix .. 'session:' .. encoded(record.session)
 redis.call('XLEN', prefix .. 'history')
 redis.call('ZCARD', session)
+local _, by_list = lists_of(record.integration, { record.prospect })
 
 record.state, record.attempted_at, record.expires_at = 'reserved', now, now + terms.length
 local member = record.integration .. ':' .. record.prospect
@@ -66,5 +67,5 @@ redis.call('ZREM', session, id)
 local facts = facts_of(record, id)
 facts[#facts + 1], facts[#facts + 2] = 'expires_at', integer(record.expires_at)
 remember('claim.reserved', now, facts)
-move_everywhere(select(2, lists_of(record.integration, { record.prospect })), 'reserved', { [record.prospect] = record.expires_at })
+move_everywhere(by_list, 'reserved', { [record.prospect] = record.expires_at })
 return attempted()

@@ -35,6 +35,7 @@ if wanted > record.expires_at then
     return { 'extension-limit', now, integer(limit) }
   end
   redis.call('XLEN', prefix .. 'history')
+  local _, by_list = lists_of(record.integration, { record.prospect })
   record.expires_at = wanted
   local member = record.integration .. ':' .. record.prospect
   redis.call('SET', reservation_key(record.integration, record.prospect), reservation_text(record, id), 'PXAT', integer(wanted))
@@ -47,7 +48,7 @@ if wanted > record.expires_at then
   local facts = facts_of(record, id)
   facts[#facts + 1], facts[#facts + 2] = 'expires_at', integer(wanted)
   remember('claim.extended', now, facts)
-  move_everywhere(select(2, lists_of(record.integration, { record.prospect })), record.state, { [record.prospect] = wanted })
+  move_everywhere(by_list, record.state, { [record.prospect] = wanted })
 else
   redis.call('HSET', key, 'state', record.state)
 end

@@ -32,13 +32,16 @@ local member = record.integration .. ':' .. record.prospect
 local session = prefix .. 'session:' .. encoded(record.session)
 redis.call('XLEN', prefix .. 'history')
 redis.call('ZCARD', session)
+local _, by_list = lists_of(record.integration, { record.prospect })
 
-redis.call('DEL', reservation_key(record.integration, record.prospect))
+local foreign = drop_key(record.integration, record.prospect, id)
 redis.call('ZREM', prefix .. 'ends', member)
 redis.call('HDEL', prefix .. 'claim-of', member)
 redis.call('ZREM', session, id)
 redis.call('HSET', key, 'state', 'released', 'expires_at', integer(now))
 redis.call('PEXPIREAT', key, integer(now + HOLD_KEPT))
 remember('claim.released', now, facts_of(record, id))
-move_everywhere(select(2, lists_of(record.integration, { record.prospect })), 'available')
+if not (foreign and obey(record.integration, record.prospect)) then
+  move_everywhere(by_list, 'available')
+end
 return { 'released', now }

@@ -212,7 +212,7 @@ def test_while_multi_rep_dialing_is_off_nothing_is_reserved_and_nobody_blocked(b
     reply = bench.claim_one("p1", key="k", base=BASE, rep="bob", session="s-2", list_="west")
     now = reply[1]
     id_ = f"{BASE}00"
-    who = {"rep": "bob", "session": "s-2", "mode": "power"}
+    who: dict[str, Any] = {"rep": "bob", "session": "s-2", "mode": "power"}
     assert rows(reply) == [row(id_, "p1", now, None, state="unreserved", member=data("p1"), **who)]
     fields: dict[str, Any] = {
         **who,
@@ -242,7 +242,7 @@ def test_ids_are_data(bench: Bench, prospect: str) -> None:
     before = bench.snapshot()
     reply = bench.claim_one(prospect, key=prospect, base=BASE, list_="odd", rep=prospect, session=prospect, hold_ms=9_000)
     now = reply[1]
-    who = {"rep": prospect, "session": prospect, "mode": "power"}
+    who: dict[str, Any] = {"rep": prospect, "session": prospect, "mode": "power"}
     assert (rows(reply)[0].prospect, rows(reply)[0].rep, rows(reply)[0].session) == (prospect, prospect, prospect)
     changed = bench.changes(before)
     expected = granted(f"{BASE}00", prospect, now, now + 9_000, state="held", lists=["odd"], list_="odd", **who)
