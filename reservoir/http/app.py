@@ -12,7 +12,7 @@ from reservoir.wiring import Services
 
 def make_app(services: Services) -> web.Application:
     """The service as an aiohttp application, on services that its caller opens and closes."""
-    app = web.Application(middlewares=[everything], client_max_size=BODY_MOST_BYTES + 1)
+    app = web.Application(middlewares=[everything], client_max_size=BODY_MOST_BYTES)
     app[SERVICES] = services
     for route in ROUTES:
         path = route.path.replace("}", ":[^/]+}")  # aiohttp's own pattern for a part matches no braces, and ids may have them
@@ -23,6 +23,7 @@ def make_app(services: Services) -> web.Application:
     document = orjson.dumps(openapi.document())
 
     async def openapi_json(_: web.Request) -> web.StreamResponse:
+        """The contract."""
         return web.Response(body=document, content_type="application/json")
 
     for path, handler in (("/healthz", healthz), ("/readyz", readyz), ("/openapi.json", openapi_json)):

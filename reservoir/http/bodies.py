@@ -156,12 +156,20 @@ def _known_region(code: str) -> str:
     return code
 
 
-class OrgPatch(Body):
-    """What an admin may change of the org."""
+def _as_created(value: str | bool, info: ValidationInfo) -> str | bool:
+    if info.context and value != info.context[info.field_name]:
+        raise InvalidError("is what the org was created as, and can not be changed")
+    return value
 
+
+class OrgAsPatched(Body):
+    """The org as a whole: what a patch is merged into and held against. It is held, too, against what the org was created as."""
+
+    id: Annotated[str, AfterValidator(_as_created)]
     name: Name
     time_zone: Annotated[str, AfterValidator(_known_zone)]
     phone_region: Annotated[str, AfterValidator(_known_region)]
+    sandbox: Annotated[bool, AfterValidator(_as_created)]
 
 
 class CreateKey(Body):

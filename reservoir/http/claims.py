@@ -12,7 +12,6 @@ from reservoir.storage.claims import RequestKey, Taker
 
 async def claim_next(visit: Visit, body: ClaimNext) -> Answer | Refused:
     """The next prospects of a list."""
-    visit.query()
     list_id = visit.list_id()
     key = RequestKey.of(visit.idempotency_key(), f"/v1/lists/{list_id}/claims", body.model_dump())
     taker = Taker(body.rep, body.session, body.mode, body.hold_seconds)
@@ -24,7 +23,6 @@ async def claim_next(visit: Visit, body: ClaimNext) -> Answer | Refused:
 
 async def claim_one(visit: Visit, body: ClaimOne) -> Answer | Refused:
     """One particular prospect, or who has them, for a person who picked them by hand."""
-    visit.query()
     prospect = body.prospect
     key = visit.idempotency_key()
     if body.mode == "click_to_call":
@@ -40,32 +38,27 @@ async def claim_one(visit: Visit, body: ClaimOne) -> Answer | Refused:
 
 async def get_claim(visit: Visit, _: None) -> Answer | Refused:
     """A claim as it stands."""
-    visit.query()
     claim = await visit.services.claims.get(visit.org, visit.claim_id())
     return claim if isinstance(claim, Refused) else Answer(answers.claim_with_disposition(claim))
 
 
 async def attempt(visit: Visit, _: Empty) -> Answer | Refused:
     """The call starts now."""
-    visit.query()
     return _claimed(await visit.services.claims.attempt(visit.org, visit.claim_id()))
 
 
 async def release(visit: Visit, _: Empty) -> Answer | Refused:
     """The prospect is given back undialed."""
-    visit.query()
     return await visit.services.claims.release(visit.org, visit.claim_id()) or Answer({"released": True})
 
 
 async def extend(visit: Visit, body: Extend) -> Answer | Refused:
     """The prospect stays taken for at least so long from now."""
-    visit.query()
     return _claimed(await visit.services.claims.extend(visit.org, visit.claim_id(), body.seconds))
 
 
 async def dispose(visit: Visit, body: Disposition) -> Answer | Refused:
     """The outcome of the call."""
-    visit.query()
     refused = await visit.services.claims.dispose(visit.org, visit.claim_id(), body.outcome, remove=body.remove, note=body.note)
     if refused is not None and refused.slug == "no-list":
         raise ProblemError.invalid([{"pointer": "/remove", "detail": refused.detail}])

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,25 +12,17 @@ from pydantic.json_schema import models_json_schema
 
 from reservoir import __version__
 from reservoir.http import answers, schemas
+from reservoir.http.query import PARAMETERS
 from reservoir.http.routes import ROUTES
 from reservoir.http.visit import Route
 
 _REF = "#/components/schemas/{model}"
 
-PARAMETERS: Mapping[str, tuple[str, dict[str, object]]] = {
-    "limit": ("How many items a page has at most.", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}),
-    "cursor": ("Where the last page ended: its next_cursor.", {"type": "string"}),
-    "rep": ("Only what is this rep's; for members, how they stand for this rep.", {"type": "string"}),
-    "session": ("Only what is this session's.", {"type": "string"}),
-    "list": ("Only what was claimed from this list.", {"type": "string"}),
-    "integration": ("Only prospects of this integration.", {"type": "string"}),
-    "state": ("Only those in this state.", {"type": "string", "enum": ["held", "reserved"]}),
-    "status": ("Only members of this status.", {"type": "string", "enum": ["available", "held", "reserved", "removed", "undialable"]}),
-    "q": ("Only members of whose name, numbers or id this is a part.", {"type": "string"}),
-}
+OPEN = {"/healthz": "The process lives", "/readyz": "The service can keep what it promises", "/openapi.json": "This document"}
+"""What needs no key."""
 
 EVERYWHERE = ("unauthenticated", "forbidden", "invalid-request", "internal-error", "store-unavailable")
-WITH_BODY = ("malformed-json", "body-too-large", "unsupported-media-type")
+WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported-media-type")
 
 
 def document() -> dict[str, Any]:
@@ -42,7 +34,7 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, object]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    for path, summary in (("/healthz", "The process lives"), ("/readyz", "The service can keep what it promises")):
+    for path, summary in OPEN.items():
         paths[path] = {"get": _open_operation(path, summary)}
     return {
         "openapi": "3.1.0",
@@ -86,12 +78,12 @@ def _path_parameters(route: Route) -> list[dict[str, object]]:
 
 
 def _query_parameters(route: Route) -> list[dict[str, object]]:
-    return [{"name": name, "in": "query", "description": PARAMETERS[name][0], "schema": PARAMETERS[name][1]} for name in route.query]
+    return [{"name": name, "in": "query", "description": PARAMETERS[name].about, "schema": PARAMETERS[name].schema} for name in route.query]
 
 
 def _headers(route: Route) -> list[dict[str, object]]:
     headers: list[tuple[str, str, dict[str, object]]] = []
-    if "idempotency-key-reused" in route.problems:
+    if route.idempotent:
         headers.append(("Idempotency-Key", "Makes a repeat within 24 h safe.", {"type": "string", "minLength": 1, "maxLength": 255}))
     if route.patch:
         headers.append(("If-Match", "The ETag that was read; * always holds.", {"type": "string"}))
@@ -117,7 +109,7 @@ def _open_operation(path: str, summary: str) -> dict[str, object]:
     answer = {"200": {"description": "So it is."} | _content("object")}
     if path == "/readyz":
         answer["503"] = {"description": "not-ready"} | _content("Problem", "application/problem+json")
-    return {"operationId": path.strip("/"), "summary": summary, "tags": ["operations"], "security": [], "responses": answer}
+    return {"operationId": path.strip("/").replace(".", "_"), "summary": summary, "tags": ["operations"], "security": [], "responses": answer}
 
 
 def _content(model: str | None, media: str = "application/json") -> dict[str, object]:

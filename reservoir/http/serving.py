@@ -5,15 +5,17 @@ import hmac
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from reservoir.domain.refusals import Refused
 from reservoir.domain.settings import ApiKey
-from reservoir.http.problems import ProblemError
+from reservoir.http.problems import FieldError, ProblemError
+from reservoir.http.query import not_utf8, read_query
 from reservoir.http.strict_json import MalformedJsonError, parse
-from reservoir.http.visit import Answer, Route, Visit, validated
+from reservoir.http.visit import IDEMPOTENCY_KEY_MOST, Answer, Route, Visit, validated
 from reservoir.storage.claims import UnknownOutcomeError
 from reservoir.storage.orgs import Org, StaleError
 from reservoir.storage.redis import StoreUnavailableError
@@ -28,7 +30,9 @@ BODY_WITHIN_S = 30
 STALE_MOST = 20
 """How often a request is begun anew because the org's settings changed under it, before it is refused."""
 
-_OF_THE_REQUEST = frozenset({"malformed-json", "invalid-request", "body-too-large", "unsupported-media-type", "body-incomplete"})
+_OF_THE_REQUEST = frozenset(
+    {"malformed-json", "invalid-request", "body-too-large", "unsupported-media-type", "body-incomplete", "idempotency-key-reused"}
+)
 
 _KEY = re.compile(r"rsv_([a-z][a-z0-9]{0,31})_([a-z2-7]{12})_[a-z2-7]{52}")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
@@ -46,13 +50,13 @@ def served(route: Route) -> Served:
         for _ in range(STALE_MOST):
             visit: Visit | None = None
             try:
-                visit = await _visit(services, request, route)
+                visit = await _visit(services, request)
                 answer = await _handled(visit, route)
             except StaleError:
                 continue
             except ProblemError:
-                # What was refused without a word from the store may have been refused to a key that is revoked by now.
-                if visit is not None and not await services.orgs.is_current(visit.org):
+                # What was refused without a word from the store may have been refused to a key that is revoked by now. A stream is not asked for twice.
+                if visit is not None and not route.streams and not await services.orgs.is_current(visit.org):
                     services.orgs.forget(visit.org)
                     continue
                 raise
@@ -63,24 +67,39 @@ def served(route: Route) -> Served:
 
 
 async def _handled(visit: Visit, route: Route) -> Answer | web.StreamResponse:
+    if not visit.key.reaches(route.scope):
+        raise ProblemError("forbidden", f"This needs a key with the scope {route.scope}; this one has {', '.join(visit.key.scopes)}.")
+    query, errors = read_query(visit.request, route.query, route.cursor)
+    errors += _path_errors(visit.request, route) + _header_errors(visit, route)
     try:
-        answer = await route.handle(visit, await _body(visit, route))
+        body = await _body(visit, route, errors)
+        answer = await route.handle(replace(visit, query=query), body)
+        if isinstance(answer, Refused):
+            raise ProblemError.of(answer)
     except ProblemError as problem:
         # A bad body or query comes second to a path that names nothing.
         if problem.slug in _OF_THE_REQUEST and route.find is not None:
             await route.find(visit)
         raise
-    if isinstance(answer, Refused):
-        raise ProblemError.of(answer)
     return answer
 
 
-async def _visit(services: Services, request: web.Request, route: Route) -> Visit:
+async def _visit(services: Services, request: web.Request) -> Visit:
     org, key = await _authenticated(services, request)
-    if not key.reaches(route.scope):
-        raise ProblemError("forbidden", f"This needs a key with the scope {route.scope}; this one has {', '.join(key.scopes)}.")
     services.settings.key_used(org, key.id)
     return Visit(services, request, org, key)
+
+
+def _path_errors(request: web.Request, route: Route) -> list[FieldError]:
+    parts = zip(route.path.split("/"), request.rel_url.raw_path.split("/"), strict=False)
+    return [{"parameter": name[1:-1], "detail": wrong} for name, part in parts if name.startswith("{") and (wrong := not_utf8(part))]
+
+
+def _header_errors(visit: Visit, route: Route) -> list[FieldError]:
+    key = visit.idempotency_key() if route.idempotent else None
+    if key is None or (1 <= len(key) <= IDEMPOTENCY_KEY_MOST and key.isascii() and key.isprintable()):
+        return []
+    return [{"parameter": "Idempotency-Key", "detail": f"expected 1 to {IDEMPOTENCY_KEY_MOST} printable ASCII characters"}]
 
 
 async def _authenticated(services: Services, request: web.Request) -> tuple[Org, ApiKey]:
@@ -97,12 +116,17 @@ async def _authenticated(services: Services, request: web.Request) -> tuple[Org,
     raise ProblemError("unauthenticated", "Send an API key that is known, as Authorization: Bearer rsv_…")
 
 
-async def _body(visit: Visit, route: Route) -> Any:
-    """The body, validated; for a patch, its JSON value."""
-    if route.body is None and not route.patch:
-        return None
-    value = await _json(visit.request, route)
-    return value if route.patch or route.body is None else validated(route.body, value)
+async def _body(visit: Visit, route: Route, errors: list[FieldError]) -> Any:
+    """The body, validated; for a patch, its JSON value. **Raises**: ProblemError, which names what else is wrong with the request, too."""
+    body: Any = None if route.body is None else await _json(visit.request, route)
+    if route.body is not None and not route.patch:
+        try:
+            body = validated(route.body, body)
+        except ProblemError as problem:
+            raise ProblemError.invalid([*errors, *problem.errors]) from None
+    if errors:
+        raise ProblemError.invalid(errors)
+    return body
 
 
 async def _json(request: web.Request, route: Route) -> object:

@@ -7,21 +7,18 @@ from reservoir.domain.reservation_timeout import ReservationTimeout
 from reservoir.domain.settings import MultiRepDialing
 from reservoir.http import answers, bodies
 from reservoir.http.finding import find_integration, find_key
-from reservoir.http.problems import ProblemError
-from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, page_of, validated
+from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
 from reservoir.integrations.base import integrations
 
 
 async def list_integrations(visit: Visit, _: None) -> Answer:
     """Which integrations there are."""
-    visit.query()
     await _require_current(visit)
     return Answer({"items": [_integration(visit, name) for name in integrations()], "next_cursor": None})
 
 
 async def get_integration(visit: Visit, _: None) -> Answer:
     """One integration."""
-    visit.query()
     name = visit.integration()
     await _require_current(visit)
     return Answer(_integration(visit, name))
@@ -29,7 +26,6 @@ async def get_integration(visit: Visit, _: None) -> Answer:
 
 async def get_multi_rep_dialing(visit: Visit, _: None) -> Answer:
     """The setting as it is."""
-    visit.query()
     integration = visit.integration()
     await _require_current(visit)
     return _setting(visit.org.settings[integration])
@@ -37,7 +33,6 @@ async def get_multi_rep_dialing(visit: Visit, _: None) -> Answer:
 
 async def patch_multi_rep_dialing(visit: Visit, patch: object) -> Answer:
     """A change to the setting, for attempts from now on. A part that is not named stays; the whole is checked."""
-    visit.query()
     integration = visit.integration()
     before = visit.org.settings[integration]
     visit.require_match(etag(answers.multi_rep_dialing(before)))
@@ -50,22 +45,15 @@ async def patch_multi_rep_dialing(visit: Visit, patch: object) -> Answer:
 
 async def get_org(visit: Visit, _: None) -> Answer:
     """The org."""
-    visit.query()
     await _require_current(visit)
     return _org(visit)
 
 
 async def patch_org(visit: Visit, patch: object) -> Answer:
     """A change to the org, for attempts from now on."""
-    visit.query()
     told = answers.org(visit.org.profile)
     visit.require_match(etag(told))
-    fixed = {name: told.pop(name) for name in ("id", "sandbox")}
-    merged = merge_patch(told, patch)
-    unchangeable: list[str] = [name for name in fixed if isinstance(merged, dict) and name in merged]
-    if unchangeable:
-        raise ProblemError.invalid([{"pointer": f"/{name}", "detail": "is what it was created as, and can not be changed"} for name in unchangeable])
-    body: bodies.OrgPatch = validated(bodies.OrgPatch, merged)
+    body: bodies.OrgAsPatched = validated(bodies.OrgAsPatched, merge_patch(told, patch), told)
     profile = replace(visit.org.profile, name=body.name, time_zone=body.time_zone, phone_region=body.phone_region)
     await visit.services.settings.set_profile(visit.org, profile, visit.by)
     document = answers.org(profile)
@@ -74,25 +62,24 @@ async def patch_org(visit: Visit, patch: object) -> Answer:
 
 async def list_keys(visit: Visit, _: None) -> Answer:
     """The org's API keys, oldest first."""
-    page = page_of(visit.query("limit", "cursor"), (int,))
+    page = visit.query.page
     await _require_current(visit)
     used = await visit.services.settings.last_used(visit.org)
-    start = page.after[0] if page.after else 0
-    keys = list(visit.org.keys.values())
-    shown = [answers.api_key(key, used.get(key.id)) for key in keys[start : start + page.limit]]
-    return page_answer(shown, (start + page.limit,) if start + page.limit < len(keys) else None)
+    after = tuple(page.after) if page.after else (-1, "")
+    left = [key for key in visit.org.keys.values() if (key.created_at_ms, key.id) > after]
+    shown = left[: page.limit]
+    last = (shown[-1].created_at_ms, shown[-1].id) if len(left) > len(shown) else None
+    return page_answer([answers.api_key(key, used.get(key.id)) for key in shown], last)
 
 
 async def create_key(visit: Visit, body: bodies.CreateKey) -> Answer:
     """A new API key, shown this once."""
-    visit.query()
     key, clear = await visit.services.settings.create_key(visit.org, body.name, tuple(dict.fromkeys(body.scopes)), visit.by)
     return Answer(answers.api_key(key, None) | {"key": clear}, 201)
 
 
 async def revoke_key(visit: Visit, _: None) -> Answer | Refused:
     """The end of an API key: the next call of every process refuses it."""
-    visit.query()
     await find_key(visit)
     await visit.services.settings.revoke_key(visit.org, visit.part("key"), visit.by)
     return Answer(None, 204)
@@ -167,12 +154,12 @@ ROUTES = (
         "admin",
         "Change the org",
         patch=True,
-        body=bodies.OrgPatch,
+        body=bodies.OrgAsPatched,
         answer="Org",
         problems=("precondition-failed",),
         media=_PATCH,
     ),
-    Route("GET", "/v1/api-keys", list_keys, "admin", "Read the org's API keys", answer="ApiKeys", query=("limit", "cursor")),
+    Route("GET", "/v1/api-keys", list_keys, "admin", "Read the org's API keys", answer="ApiKeys", query=("limit", "cursor"), cursor=(int, str)),
     Route("POST", "/v1/api-keys", create_key, "admin", "Create an API key", body=bodies.CreateKey, answer="CreatedApiKey", status=201),
     Route("DELETE", "/v1/api-keys/{key}", revoke_key, "admin", "Revoke an API key", find=find_key, status=204, problems=("key-not-found",)),
 )

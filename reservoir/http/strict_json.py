@@ -6,12 +6,14 @@
 import json
 import math
 import re
+from collections import Counter
 
 DEPTH_MOST = 64
 DIGITS_MOST = 300
 """An integer of more digits than this is read as one of 300: it is out of every bound that the service has, and reading it whole would cost quadratic time."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A string, or the rest of a text in which one is never closed: what fails to match at one quote would be tried again at every other."""
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -51,8 +53,7 @@ def _depth(text: bytes) -> int:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
         raise MalformedJsonError(f"the key {twice[:80]!r} appears twice in one object")
     return found
 

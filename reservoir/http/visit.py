@@ -1,6 +1,5 @@
 """A visit: one request on its way through, once it is known whose it is."""
 
-import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from reservoir.domain import ids
 from reservoir.domain.refusals import InvalidError, Refused
 from reservoir.domain.settings import ApiKey, Scope
 from reservoir.http.problems import FieldError, ProblemError
+from reservoir.http.query import Query, cursor_text
 from reservoir.integrations.base import integrations
 from reservoir.storage.orgs import Org
 from reservoir.wiring import Services
 
-PAGE_DEFAULT, PAGE_MOST = 100, 1_000
 IDEMPOTENCY_KEY_MOST = 255
 
 
@@ -45,6 +44,7 @@ class Visit:
     request: web.Request
     org: Org
     key: ApiKey
+    query: Query = field(default_factory=Query)
 
     @property
     def by(self) -> str:
@@ -83,30 +83,9 @@ class Visit:
         except InvalidError as error:
             raise ProblemError.invalid([{"parameter": "prospect", "detail": str(error)}]) from None
 
-    def query(self, *names: str) -> dict[str, str]:
-        """The query's parameters, those with an empty value left out. **Raises**: ProblemError for one that is unknown or comes twice."""
-        errors: list[FieldError] = []
-        found: dict[str, str] = {}
-        for name in self.request.query:
-            values = self.request.query.getall(name)
-            if name not in names:
-                errors.append({"parameter": name, "detail": f"unknown; there are {', '.join(names) or 'none'}"})
-            elif len(values) > 1:
-                errors.append({"parameter": name, "detail": f"given {len(values)} times"})
-            elif values[0]:
-                found[name] = values[0]
-        if errors:
-            raise ProblemError.invalid(errors)
-        return found
-
     def idempotency_key(self) -> str | None:
-        """The caller's idempotency key, or None. **Raises**: ProblemError for one that is none."""
-        key = self.request.headers.get("Idempotency-Key")
-        if key is None:
-            return None
-        if not 1 <= len(key) <= IDEMPOTENCY_KEY_MOST or not key.isascii() or not key.isprintable():
-            raise ProblemError.invalid([{"parameter": "Idempotency-Key", "detail": f"expected 1 to {IDEMPOTENCY_KEY_MOST} printable ASCII characters"}])
-        return key
+        """The caller's idempotency key, or None."""
+        return self.request.headers.get("Idempotency-Key")
 
     def require_match(self, tag: str) -> None:
         """Holds ``If-Match``, if there is one, against what is there. **Raises**: ProblemError (``precondition-failed``).
@@ -119,45 +98,15 @@ class Visit:
         raise ProblemError("precondition-failed", f"It is {tag} by now, not {wanted[:80]}: read it again.")
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Which page is asked for: how many items, and what the last page ended with."""
-
-    limit: int
-    after: list[Any] | None
-
-
-def page_of(query: Mapping[str, str], shape: tuple[type, ...]) -> Page:
-    """The page that a query asks for; ``shape`` is what the route's cursors are made of.
-
-    **Raises**: ProblemError for a limit outside 1 to 1,000 or a cursor that is none of the route's.
-    """
-    errors: list[FieldError] = []
-    limit, after = PAGE_DEFAULT, None
-    if "limit" in query:
-        text = query["limit"]
-        limit = int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else 0
-        if not 1 <= limit <= PAGE_MOST:
-            errors.append({"parameter": "limit", "detail": f"expected a whole number from 1 to {PAGE_MOST:,}, found {text[:40]!r}"})
-    if "cursor" in query:
-        after = _cursor(query["cursor"], shape)
-        if after is None:
-            errors.append({"parameter": "cursor", "detail": "not a cursor of this list of results"})
-    if errors:
-        raise ProblemError.invalid(errors)
-    return Page(limit, after)
-
-
 def page_answer(items: list[Any], after: object | None) -> Answer:
     """A page with its cursor."""
-    cursor = None if after is None else base64.urlsafe_b64encode(orjson.dumps(after)).decode().rstrip("=")
-    return Answer({"items": items, "next_cursor": cursor})
+    return Answer({"items": items, "next_cursor": None if after is None else cursor_text(after)})
 
 
-def validated(model: type[BaseModel], value: object) -> Any:
+def validated(model: type[BaseModel], value: object, context: object = None) -> Any:
     """A body held against its model. **Raises**: ProblemError that names every bad field."""
     try:
-        return model.model_validate(value)
+        return model.model_validate(value, context=context)
     except ValidationError as error:
         raise ProblemError.invalid([_field_error(one) for one in error.errors(include_url=False, include_context=False)]) from None
 
@@ -187,7 +136,8 @@ class Route:
     """One line of the API.
 
     **Shape**: ``scope`` None: no key is needed. ``body`` the model that validates it, ``patch`` whether it is a merge patch that the handler validates once
-    merged. ``find`` raises if what the path names is not there; it is asked when the body is bad, for that comes second.
+    merged. ``find`` raises if what the path names is not there; it is asked when the rest is bad, for that comes second. ``query`` names its parameters, and
+    ``cursor`` says what its cursors are made of. ``streams``: the handler reads the body itself, once it has asked the store for what the path names.
     """
 
     method: str
@@ -201,17 +151,15 @@ class Route:
     answer: str = "object"
     status: int = 200
     query: tuple[str, ...] = ()
+    cursor: tuple[type, ...] = ()
     problems: tuple[str, ...] = ()
     media: tuple[str, ...] = ("application/json",)
+    streams: bool = False
 
-
-def _cursor(text: str, shape: tuple[type, ...]) -> list[Any] | None:
-    try:
-        value = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    except ValueError:
-        return None
-    fits = isinstance(value, list) and len(value) == len(shape) and all(type(one) is kind for one, kind in zip(value, shape, strict=True))
-    return value if fits else None
+    @property
+    def idempotent(self) -> bool:
+        """Whether a key makes a repeat of it safe."""
+        return "idempotency-key-reused" in self.problems
 
 
 def _field_error(error: Any) -> FieldError:

@@ -119,9 +119,9 @@ class ListStore:
         return state or NOT_FOUND
 
     async def states(self, org: Org, ids: Sequence[str]) -> list[ListState | None]:
-        """How these lists stand, each group of 100 at one instant."""
+        """How these lists stand, each group of 100 at one instant. The store is asked even if it is about none: for whether ``org`` is still so."""
         states: list[ListState | None] = []
-        for start in range(0, len(ids), STATES_CHUNK):
+        for start in range(0, max(1, len(ids)), STATES_CHUNK):
             chunk = ids[start : start + STATES_CHUNK]
             reply = await self._orgs.read("read_lists", org, *chunk)
             states.extend(_state(org, id_, told, integer(reply[1])) for id_, told in zip(chunk, items(reply[2]), strict=True))

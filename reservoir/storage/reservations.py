@@ -68,9 +68,9 @@ class ReservationStore:
         return found, after
 
     async def lookup(self, org: Org, prospects: Sequence[ProspectId]) -> list[Reservation | None]:
-        """Who has each of these prospects, in the same order; None where nobody has."""
+        """Who has each of these prospects, in the same order; None where nobody has. The store is asked even if it is about none."""
         found: list[Reservation | None] = []
-        for start in range(0, len(prospects), CHUNK):
+        for start in range(0, max(1, len(prospects)), CHUNK):
             reply = await self._orgs.read("read_taken", org, *(str(prospect) for prospect in prospects[start : start + CHUNK]))
             found.extend(None if row is None else replies.reservation(row) for row in replies.items(reply[2]))
         return found
