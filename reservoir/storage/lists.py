@@ -17,7 +17,7 @@ from reservoir.storage.replies import flat_hash, integer, items, optional_intege
 log = logging.getLogger(__name__)
 
 STATES_CHUNK = 100
-MEMBERS_CHUNK = 500
+MEMBERS_CHUNK = 250
 
 NOT_FOUND = Refused("list-not-found", "There is no such list.")
 
@@ -128,7 +128,7 @@ class ListStore:
         return states
 
     async def members(self, org: Org, list_id: str, limit: int, after: str | None, rep: str | None) -> "Members | Refused":
-        """Up to ``limit`` members (500 at most) in list order."""
+        """Up to ``limit`` members (250 at most) in list order."""
         reply = await self._orgs.read("read_members", org, list_id, after or "", min(limit, MEMBERS_CHUNK), rep or "")
         if reply[0] != b"page":
             return NOT_FOUND

@@ -8,7 +8,8 @@ from reservoir.domain.prospects import ProspectId
 from reservoir.storage import replies
 from reservoir.storage.orgs import Org, OrgStore
 
-CHUNK = 500
+CHUNK = 250
+LOOKUP_CHUNK = 500
 EXAMINED_MOST = 5_000
 """How many entries a page with a filter looks at before it answers short."""
 
@@ -70,7 +71,7 @@ class ReservationStore:
     async def lookup(self, org: Org, prospects: Sequence[ProspectId]) -> list[Reservation | None]:
         """Who has each of these prospects, in the same order; None where nobody has. The store is asked even if it is about none."""
         found: list[Reservation | None] = []
-        for start in range(0, max(1, len(prospects)), CHUNK):
-            reply = await self._orgs.read("read_taken", org, *(str(prospect) for prospect in prospects[start : start + CHUNK]))
+        for start in range(0, max(1, len(prospects)), LOOKUP_CHUNK):
+            reply = await self._orgs.read("read_taken", org, *(str(prospect) for prospect in prospects[start : start + LOOKUP_CHUNK]))
             found.extend(None if row is None else replies.reservation(row) for row in replies.items(reply[2]))
         return found

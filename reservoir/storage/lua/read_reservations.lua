@@ -1,11 +1,11 @@
 #!lua flags=no-writes
 --[[ Reads live holds and reservations, soonest to end first.
 KEYS   the org's prefix
-ARGV   1 generation, 2 the last entry's end ('' at first), 3 the last entry's ends-member, 4 how many (at most 500)
+ARGV   1 generation, 2 the last entry's end ('' at first), 3 the last entry's ends-member, 4 how many (at most 250)
 Reply  {'page', now, rows, end, member}   end and member of the last entry looked at, to go on from; false when there is no more
        {'stale', now}
 Again  reads anew.
-Bound  500 entries.
+Bound  250 entries.
 ]]
 if stale() then
   return { 'stale', now }
