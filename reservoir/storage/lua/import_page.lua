@@ -2,10 +2,10 @@
 --[[ Writes a page of members of a running sync, in the order given, behind those that the run has brought before.
 A member whose key lives is indexed as taken at once. It is written only if the run is still the list's run (a fence against a sleeper who wakes up late).
 KEYS   the org's prefix
-ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page in its run, 8 rejected rows before this page (JSON
+ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page, ascending in its run, 8 rejected rows before this page (JSON
        array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call'
 Reply  {'in', now, fetched so far} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
-Again  the same page number writes nothing more: 'in'.
+Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
 Bound  250 members.
 ]]
 local REJECTED_SHOWN = 100
@@ -29,7 +29,7 @@ if run.id ~= id or run.state ~= 'running' then
 end
 redis.call('XLEN', prefix .. 'history')
 local lease = integer(now + tonumber(ARGV[6]))
-if run.page == ARGV[7] then
+if run.page and tonumber(ARGV[7]) <= tonumber(run.page) then
   redis.call('HSET', key, 'lease', lease)
   return { 'in', now, tonumber(run.fetched) }
 end
@@ -125,6 +125,10 @@ for i, prospect in ipairs(prospects) do
   end
 end
 
+table.sort(rejected, function(one, other)
+  return one.line < other.line
+end)
+
 local function write(command, name, entries)
   if #entries > 0 then
     redis.call(command, name, unpack(entries))
@@ -142,9 +146,6 @@ for name, entries in pairs(index) do
   write('ZADD', base .. ':' .. name, entries)
 end
 
-table.sort(rejected, function(one, other)
-  return one.line < other.line
-end)
 local shown = run.rejected and cjson.decode(run.rejected) or {}
 for _, row in ipairs(rejected) do
   if #shown < REJECTED_SHOWN then

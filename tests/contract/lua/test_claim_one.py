@@ -61,7 +61,7 @@ def test_from_a_list_it_is_that_lists_claim(bench: Bench) -> None:
         ("p9", {"list_": "north"}, "do-not-call"),
     ],
 )
-def test_refuses_before_it_writes(bench: Bench, prospect: str, how: dict[str, str], kind: str) -> None:
+def test_refuses_before_it_writes(bench: Bench, prospect: str, how: dict[str, Any], kind: str) -> None:
     """What is not there, not a member (a list of another integration with that very id too), or flagged by the CRM in any list of the prospect."""
     bench.make_list("crm", ["p1"], "salesforce")
     bench.make_list("north", [("p9", "do-not-call")])
@@ -86,7 +86,7 @@ def test_one_without_a_phone_can_be_claimed_by_id(bench: Bench) -> None:
 
 @pytest.mark.parametrize("hold_ms", [0, 60_000])
 @pytest.mark.parametrize("who", [{"rep": "ana", "session": "s-1"}, {"rep": "bob", "session": "s-2"}])
-def test_what_somebody_has_is_refused_with_who_and_until_when(bench: Bench, hold_ms: int, who: dict[str, str]) -> None:
+def test_what_somebody_has_is_refused_with_who_and_until_when(bench: Bench, hold_ms: int, who: dict[str, Any]) -> None:
     """A hold or a reservation, one's own included, is told and nothing is changed."""
     got = bench.take(hold_ms=hold_ms)
     before = bench.snapshot()
