@@ -57,8 +57,8 @@ PARAMETERS: Mapping[str, Parameter] = {
     "session": Parameter("Only what is this session's.", _TEXT),
     "list": Parameter("Only what was claimed from this list.", _TEXT, ids.list_id),
     "integration": Parameter("Only prospects of this integration.", _TEXT, _one_of(lambda: tuple(integrations()))),
-    "state": Parameter("Only those in this state.", {"type": "string", "enum": STATES}, _one_of(lambda: STATES)),
-    "status": Parameter("Only members of this status.", {"type": "string", "enum": STATUSES}, _one_of(lambda: STATUSES)),
+    "state": Parameter("Only those in this state.", {"type": "string", "enum": [*STATES]}, _one_of(lambda: STATES)),
+    "status": Parameter("Only members of this status.", {"type": "string", "enum": [*STATUSES]}, _one_of(lambda: STATUSES)),
     "q": Parameter("Only members of whose name, numbers or id this is a part.", _TEXT),
 }
 
