@@ -1,0 +1,53 @@
+"""``reservoir reservations``: who has whom."""
+
+import click
+
+from reservoir.cli.opening import on_store
+from reservoir.cli.options import LIST, OPAQUE, example, json_option, org_option, with_config
+from reservoir.cli.printing import print_json, print_table
+from reservoir.config import Config
+from reservoir.domain.claims import Reservation
+from reservoir.domain.times import rfc3339
+from reservoir.storage.orgs import Org
+from reservoir.storage.reservations import EXAMINED_MOST, After, Filter
+from reservoir.wiring import Services
+
+
+@click.group("reservations")
+def reservations() -> None:
+    """Reservations and holds: who has whom, until when. Nothing can remove one before it expires."""
+
+
+@reservations.command("ls", epilog=example("reservoir reservations ls --org acme --rep ana@acme.com"))
+@org_option
+@click.option("--rep", type=OPAQUE, help="Only this rep's.")
+@click.option("--list", "list_id", metavar="SLUG", type=LIST, help="Only those that were claimed from this list.")
+@json_option
+@with_config
+def list_reservations(config: Config, org_id: str, rep: str | None, list_id: str | None, as_json: bool) -> None:
+    """Show the live ones, the soonest to end first."""
+    wanted = Filter(rep=rep, list=list_id)
+    found = on_store(config, lambda opened: opened.orgs.ask(org_id, lambda org: read_reservations(opened, org, wanted)))
+    if as_json:
+        from reservoir.http import answers
+
+        print_json({"items": [answers.reservation(one) for one in found]})
+        return
+    heads = ("prospect", "state", "rep", "session", "list", "mode", "until")
+    print_table(heads, [_row(one) for one in found])
+
+
+async def read_reservations(opened: Services, org: Org, wanted: Filter) -> list[Reservation]:
+    """All live ones that are wanted. **Raises**: StaleError, StoreUnavailableError."""
+    found: list[Reservation] = []
+    after: After | None = None
+    while True:
+        page, after = await opened.reservations.page(org, wanted, EXAMINED_MOST, after)
+        found += page
+        if after is None:
+            return found
+
+
+def _row(one: Reservation) -> tuple[object, ...]:
+    until = None if one.expires_at_ms is None else rfc3339(one.expires_at_ms)
+    return f"{one.integration}:{one.prospect}", one.state, one.rep, one.session, one.list, one.mode, until
