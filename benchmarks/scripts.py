@@ -69,7 +69,8 @@ async def age_everything(opened: Services) -> None:
     """Makes all that is taken due, in the witness and in the indexes, as if its time had passed."""
     lua = (
         "for _, name in ipairs(redis.call('KEYS', '*')) do "
-        "if string.find(name, ':ends$') or string.find(name, ':held$') or string.find(name, ':reserved$') then for _, member in ipairs(redis.call('ZRANGE', name, 0, -1)) do redis.call('ZADD', name, 1, member) end "
+        "if string.find(name, ':ends$') or string.find(name, ':held$') or string.find(name, ':reserved$') then "
+        "for _, member in ipairs(redis.call('ZRANGE', name, 0, -1)) do redis.call('ZADD', name, 1, member) end "
         "elseif string.find(name, ':reservation:') then redis.call('DEL', name) end end"
     )
     await opened.store.command("EVAL", lua, "0")

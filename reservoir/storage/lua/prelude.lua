@@ -308,8 +308,6 @@ local function end_one(member, id, ends)
   local integration, prospect = split(member)
   local record = id and claim_record(id)
   local foreign = drop_key(integration, prospect, id)
-  redis.call('ZREM', prefix .. 'ends', member)
-  redis.call('HDEL', prefix .. 'claim-of', member)
   if record then
     local kind = record.state == 'held' and 'claim.lapsed' or 'reservation.expired'
     remember(kind, ends, facts_of(record, id))
@@ -328,19 +326,26 @@ local function settle(members)
   end
   local ends = redis.call('ZMSCORE', prefix .. 'ends', unpack(members))
   local claims = redis.call('HMGET', prefix .. 'claim-of', unpack(members))
-  local free, moves, looked = {}, 0, 0
+  local free, moves, looked, ended = {}, 0, 0, {}
   for i, member in ipairs(members) do
     local due = tonumber(ends[i] or nil)
     looked = i
     if due and due >= now then
       mend(member, claims[i], due)
-    elseif end_one(member, claims[i], due or now) then
-      local integration, prospect = split(member)
-      moves = moves + lists_of(integration, { prospect }, free)
+    else
+      ended[#ended + 1] = member
+      if end_one(member, claims[i], due or now) then
+        local integration, prospect = split(member)
+        moves = moves + lists_of(integration, { prospect }, free)
+      end
     end
     if moves >= SETTLE_MOVES then
       break
     end
+  end
+  if #ended > 0 then
+    redis.call('ZREM', prefix .. 'ends', unpack(ended))
+    redis.call('HDEL', prefix .. 'claim-of', unpack(ended))
   end
   move_everywhere(free, 'available')
   return looked
