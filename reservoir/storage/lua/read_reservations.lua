@@ -14,8 +14,8 @@ local from, after, most = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local index = prefix .. 'ends'
 local start = redis.call('ZCOUNT', index, '-inf', '(' .. integer(now))
 if from and from >= now then
-  -- Behind the last entry: by its own rank, or, if it is gone, by the first of those that end when it did and come behind it.
-  local rank = redis.call('ZSCORE', index, after) and redis.call('ZRANK', index, after)
+  -- Behind the last entry: by its own rank, or, if it is gone or was extended, by the first of those that end when it did and come behind it.
+  local rank = tonumber(redis.call('ZSCORE', index, after) or nil) == from and redis.call('ZRANK', index, after)
   start = rank and rank + 1 or redis.call('ZCOUNT', index, '-inf', '(' .. integer(from))
 end
 local found = redis.call('ZRANGE', index, start, start + most, 'WITHSCORES')
