@@ -51,6 +51,7 @@ KEYS: tuple[Key, ...] = (
     Key(ORGS, "set", False, "the ids of all orgs", "an org leaves it when it is deleted"),
     Key(ACTIVE, "zset", False, "orgs in which something was taken lately, and when", "an org leaves it when nothing of it is taken"),
     Key(_ORG + "generation", "string", False, "moves on whenever a profile, a setting or an API key changes", "with the org"),
+    Key(_ORG + "configured", "string", False, "the call that moved it last, to be known again if it is sent again", "with the org"),
     Key(_ORG + "org", "string", False, "the org's profile (JSON)", "with the org"),
     Key(_ORG + "keys", "hash", False, "API keys by id (JSON, with the key's SHA-256, never the key)", "with the org"),
     Key(_ORG + "keys-used", "hash", False, "when each API key was last used, to the minute", "with the org"),

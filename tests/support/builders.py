@@ -63,9 +63,12 @@ class Bench:
             words.append(" ".join(f"{name} {int(is_.enabled)} {is_.length_ms} {is_.switched_on}" for name, is_ in self.terms.items()))
         return words
 
-    def call(self, verb: Verb, *own: Word) -> list[Any]:
-        """The reply of a script without its nonce; numbers as such, however they were told. **Raises**: hiredis.ReplyError."""
-        nonce = f"n{next(self._numbers)}"
+    def call(self, verb: Verb, *own: Word, nonce: str | None = None) -> list[Any]:
+        """The reply of a script without its nonce; numbers as such, however they were told. The same ``nonce`` makes it the same call, sent again.
+
+        **Raises**: hiredis.ReplyError.
+        """
+        nonce = nonce or f"n{next(self._numbers)}"
         reply = self.server("EVAL", script(verb).source, 1, self.prefix, *self.arguments(verb, *own), nonce)
         assert reply.pop() == nonce
         assert isinstance(reply[1], int)

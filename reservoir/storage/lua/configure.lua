@@ -5,9 +5,13 @@ KEYS   the org's prefix
 ARGV   4 what to write: 'SET', 'HSET' or 'HDEL', 5 the key behind the prefix, 6 field ('' for SET), 7 value, 8 type of the history's entry,
        9 integration ('' for none), 10 detail (JSON)
 Reply  {'configured', now, generation} | {'stale', now} | {'clock', now}
-Again  is 'stale', for the first one moved the generation.
+Again  the same, if it is the same call sent again and nothing was changed since; another call is 'stale', for the first one moved the generation.
 Bound  constant.
 ]]
+if redis.call('GET', prefix .. 'configured') == nonce then
+  redis.call('SET', prefix .. 'configured', nonce)
+  return { 'configured', now, redis.call('GET', prefix .. 'generation') }
+end
 local refusal = guard()
 if refusal then
   return refusal
@@ -25,4 +29,5 @@ if ARGV[9] ~= '' then
   facts[3], facts[4] = 'integration', ARGV[9]
 end
 remember(ARGV[8], now, facts)
+redis.call('SET', prefix .. 'configured', nonce)
 return { 'configured', now, integer(redis.call('INCR', prefix .. 'generation')) }

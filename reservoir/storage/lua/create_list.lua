@@ -4,7 +4,7 @@ KEYS   the org's prefix
 ARGV   4 id, 5 whether another may be found if it is taken ('1': id-2, id-3, …; '0'), 6 name, 7 integration, 8 source (JSON), 9 sync (JSON),
        10 who asked (JSON, for the history)
 Reply  {'created', now, id} | {'list-exists', now} | {'stale', now} | {'clock', now}
-Again  'list-exists', or another list under another id.
+Again  the same list, if it is the same call sent again; another call: 'list-exists', or another list under another id.
 Bound  1,000 ids tried.
 ]]
 local refusal = guard()
@@ -16,6 +16,9 @@ redis.call('ZCARD', prefix .. 'lists')
 local wanted, id = ARGV[4], ARGV[4]
 local number = 1
 while redis.call('EXISTS', prefix .. 'list:' .. id) == 1 do
+  if redis.call('HGET', prefix .. 'list:' .. id, 'made') == nonce then
+    return { 'created', now, id }
+  end
   number = number + 1
   if ARGV[5] ~= '1' or number > 1000 then
     return { 'list-exists', now }
@@ -24,7 +27,7 @@ while redis.call('EXISTS', prefix .. 'list:' .. id) == 1 do
   id = string.gsub(string.sub(wanted, 1, 64 - #ending), '%-+$', '') .. ending
 end
 redis.call('HSET', prefix .. 'list:' .. id, 'name', ARGV[6], 'integration', ARGV[7], 'source', ARGV[8], 'sync', ARGV[9],
-  'created_at', integer(now), 'floor', '0')
+  'created_at', integer(now), 'floor', '0', 'made', nonce)
 redis.call('ZADD', prefix .. 'lists', 0, id)
 remember('list.created', now, { 'integration', ARGV[7], 'list', id, 'detail', ARGV[10] })
 return { 'created', now, id }

@@ -3,14 +3,15 @@
 KEYS   the org's prefix
 ARGV   1 the org's profile (JSON), without created_at
 Reply  {'created', now} | {'exists', now}
-Again  'exists'; nothing changes.
+Again  'created', if it is the same call sent again; another call: 'exists'. Nothing changes.
 Bound  constant.
 ]]
 if redis.call('EXISTS', prefix .. 'generation') == 1 then
-  return { 'exists', now }
+  return { redis.call('GET', prefix .. 'configured') == nonce and 'created' or 'exists', now }
 end
 local profile = cjson.decode(ARGV[1])
 profile.created_at = integer(now)
 redis.call('SET', prefix .. 'org', cjson.encode(profile))
+redis.call('SET', prefix .. 'configured', nonce)
 redis.call('SET', prefix .. 'generation', integer(now))
 return { 'created', now }

@@ -4,7 +4,7 @@ The order of its members is kept aside, for `sweep_list` to untie each of them f
 KEYS   the org's prefix
 ARGV   4 list, 5 who asked (JSON)
 Reply  {'deleted', now, aside}   aside: what to sweep | {'list-not-found', now} | {'stale', now} | {'clock', now}
-Again  'list-not-found'.
+Again  the same, as long as it is not swept, if it is the same call sent again; another call: 'list-not-found'.
 Bound  one key per rep who removed someone; the store frees the memory in the background.
 ]]
 local refusal = guard()
@@ -14,19 +14,27 @@ end
 local list = ARGV[4]
 local base = prefix .. 'list:' .. list
 local integration = redis.call('HGET', base, 'integration')
+for aside, of in pairs(flat(redis.call('HGETALL', prefix .. 'sweep'))) do
+  if of == words(of)[1] .. ' ' .. nonce then
+    return { 'deleted', now, aside }
+  end
+end
 if not integration then
   return { 'list-not-found', now }
 end
 redis.call('XLEN', prefix .. 'history')
+redis.call('ZCARD', prefix .. 'lists')
+local removers = redis.pcall('SMEMBERS', base .. ':removers')
 local aside = list .. ':' .. integer(now) .. ':' .. redis.call('INCR', prefix .. 'swept')
-if redis.call('EXISTS', base .. ':order') == 1 then
-  redis.call('HSET', prefix .. 'sweep', aside, integration)
+redis.call('HSET', prefix .. 'sweep', aside, integration .. ' ' .. nonce)
+if redis.call('TYPE', base .. ':order').ok == 'zset' then
   redis.call('RENAME', base .. ':order', prefix .. 'sweep:' .. aside)
 end
-for _, rep in ipairs(redis.call('SMEMBERS', base .. ':removers')) do
+for _, rep in ipairs(removers) do
   redis.call('UNLINK', base .. ':removed:' .. encoded(rep))
 end
-redis.call('UNLINK', base, base .. ':members', base .. ':available', base .. ':held', base .. ':reserved', base .. ':undialable',
+redis.pcall('SREM', prefix .. 'broken', list)
+redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':available', base .. ':held', base .. ':reserved', base .. ':undialable',
   base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':sync')
 redis.call('ZREM', prefix .. 'lists', list)
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })

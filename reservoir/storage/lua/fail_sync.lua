@@ -3,7 +3,7 @@
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run, 6 the error (JSON)
 Reply  {'failed', now} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
-Again  'sync-lost': it does not run any more.
+Again  'failed', whatever the error; nothing more is written.
 Bound  constant.
 ]]
 local refusal = guard()
@@ -18,6 +18,10 @@ if not integration then
   return { 'list-not-found', now }
 end
 local run = redis.call('HMGET', key, 'id', 'state')
+if run[1] == id and run[2] == 'failed' then
+  redis.call('HSET', key, 'state', 'failed')
+  return { 'failed', now }
+end
 if run[1] ~= id or run[2] ~= 'running' then
   return { 'sync-lost', now }
 end

@@ -13,7 +13,7 @@ end
 local aside = ARGV[4]
 local key = prefix .. 'sweep:' .. aside
 local list = string.match(aside, '^[^:]+')
-local integration = redis.call('HGET', prefix .. 'sweep', aside)
+local integration = words(redis.call('HGET', prefix .. 'sweep', aside))[1]
 local prospects = integration and redis.call('ZRANGE', key, 0, 249) or {}
 if #prospects == 0 then
   redis.call('HDEL', prefix .. 'sweep', aside)
@@ -21,8 +21,9 @@ if #prospects == 0 then
 end
 local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
 local places = redis.call('ZMSCORE', prefix .. 'list:' .. list .. ':order', unpack(prospects))
+local anew = redis.call('HGET', prefix .. 'list:' .. list, 'integration') == integration
 for i, prospect in ipairs(prospects) do
-  if not places[i] then
+  if not (anew and places[i]) then
     untie(integration, prospect, marks[i], list)
   end
 end

@@ -246,7 +246,8 @@ def test_a_lists_definition_and_newest_sync(bench: Bench) -> None:
     """As flat hashes; none yet is an empty one."""
     bench.create_list("new")
     definition, sync = bench.call("read_lists", "new")[2][0][:2]
-    assert dict(zip(definition[::2], definition[1::2], strict=True)) | {"created_at": ""} == {
+    assert dict(zip(definition[::2], definition[1::2], strict=True)) | {"created_at": "", "made": ""} == {
+        "made": "",
         "name": "New",
         "integration": "csv",
         "source": "null",

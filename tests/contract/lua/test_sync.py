@@ -329,7 +329,7 @@ def test_a_run_that_dies_loses_nobody(bench: Bench) -> None:
         ],
     }
     before = bench.snapshot()
-    assert bench.call("fail_sync", "west", "r2", '{"type": "x"}')[0] == "sync-lost"
+    assert bench.call("fail_sync", "west", "r2", '{"type": "x"}')[0] == "failed", "a repeat changes nothing"
     assert bench.page("west", "r2", 1, ["p1"])[0] == "sync-lost"
     assert bench.finish("west", "r2")[0] == "sync-lost"
     assert bench.changes(before) == {}
