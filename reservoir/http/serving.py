@@ -17,9 +17,10 @@ from reservoir.http.query import not_utf8, read_query
 from reservoir.http.strict_json import MalformedJsonError, parse
 from reservoir.http.visit import IDEMPOTENCY_KEY_MOST, Answer, Route, Visit, validated
 from reservoir.storage.claims import UnknownOutcomeError
+from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, StaleError
 from reservoir.storage.redis import StoreUnavailableError
-from reservoir.storage.settings import api_key_sha256, random_name
+from reservoir.storage.settings import api_key_sha256
 from reservoir.telemetry import request_id
 from reservoir.wiring import Services
 

@@ -10,9 +10,9 @@ from reservoir.domain.claims import Claim, DialingMode, Granted, Reservation
 from reservoir.domain.refusals import Refused
 from reservoir.domain.times import DAY_MS, MINUTE_MS, SECOND_MS, rfc3339
 from reservoir.storage import replies
+from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.redis import Reply, StoreFaultError, StoreUnavailableError
-from reservoir.storage.settings import random_name
 
 KEY_KEPT_MS = DAY_MS
 OWN_KEY_KEPT_MS = 15 * MINUTE_MS

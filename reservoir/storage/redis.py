@@ -1,7 +1,6 @@
 """The store: how scripts reach it, and what becomes of its faults. The only place that knows that a reply can be lost."""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from reservoir.storage.clock import HostTime, StoreClock
 from reservoir.storage.lane import Lane, LaneBrokenError, NotReplicatedError, Replication
+from reservoir.storage.names import random_name
 from reservoir.storage.scripts import Script
 
 Argument = bytes | str | int | float
@@ -32,8 +32,8 @@ RESEND_AFTER_S = 0.02
 RESEND_AFTER_MOST_S = 0.25
 CONNECT_WITHIN_S = 1.0
 
-_NONCES = itertools.count()
-"""Tells the calls of this process apart on their connections, which no other process shares."""
+NONCE_LENGTH = 14
+"""Letters of 5 bits. Some scripts know by it a call of theirs that is sent again, so no other process may ever draw the same."""
 
 _TRANSIENT = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN")
 _REFUSING = ("OOM", "MISCONF", "NOREPLICAS", "NOAUTH", "WRONGPASS", "NOPERM")
@@ -119,7 +119,7 @@ class Store:
 
         **Raises**: StoreUnavailableError after `SEND_WITHIN_S`; StoreFaultError.
         """
-        nonce = str(next(_NONCES))
+        nonce = random_name(NONCE_LENGTH)
         loop = asyncio.get_running_loop()
         until_s = loop.time() + SEND_WITHIN_S
         pause_s, unknown = RESEND_AFTER_S, False

@@ -1,8 +1,6 @@
 """Changes to what every process remembers of an org: its profile, multi-rep dialing, API keys. Each moves the org's generation on."""
 
-import base64
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -11,25 +9,10 @@ import orjson
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile, Scope
 from reservoir.domain.times import MINUTE_MS
 from reservoir.storage.clock import HostTime
+from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.redis import Argument
 from reservoir.storage.replies import flat_hash, integer
-
-
-def random_name(length: int) -> str:
-    """Random letters a-z and digits 2-7, which need no escaping anywhere; 5 bits each."""
-    size = -(-length * 5 // 8)
-    if len(_random) < size:
-        _random.extend(os.urandom(RANDOM_BYTES))
-    drawn = bytes(_random[-size:])
-    del _random[-size:]
-    return base64.b32encode(drawn)[:length].decode().lower()
-
-
-RANDOM_BYTES = 4_096
-_random = bytearray()
-"""Random bytes drawn ahead, for a claim needs several names and each system call costs it. Each is used once."""
-os.register_at_fork(after_in_child=_random.clear)
 
 
 def api_key_sha256(key: str) -> str:

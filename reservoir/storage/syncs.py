@@ -10,8 +10,8 @@ from reservoir.domain.refusals import Refused
 from reservoir.domain.times import MINUTE_MS
 from reservoir.storage import replies
 from reservoir.storage.lists import NOT_FOUND, sync_of
+from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
-from reservoir.storage.settings import random_name
 
 LEASE_MS = MINUTE_MS
 """For how long a run may be silent before it is lost."""
