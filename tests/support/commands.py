@@ -29,6 +29,10 @@ class Commands:
         self._socket.sendall(b"".join(_packed(words) for words in commands))
         return [self._reply() for _ in commands]
 
+    def next(self) -> Any:
+        """What the server says next, after a command that makes it say more than one thing."""
+        return self._reply()
+
     def close(self) -> None:
         """The connection is closed. **Again**: nothing."""
         self._socket.close()

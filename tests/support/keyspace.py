@@ -211,6 +211,7 @@ class _Reading:
             yield f"{list_}: {member} is {state}, and nobody has it"
 
     def _ties(self) -> Iterator[str]:
+        unswept = {(prospect, key.split(":")[1]) for key, members in self.keys.items() if key.startswith("sweep:") for prospect in members}
         for integration in {*self.lists.values()}:
             told = {(prospect, mark) for prospect, marks in self.keys.get(f"lists-of:{integration}", {}).items() for mark in str(marks).split()}
             true = {
@@ -219,8 +220,8 @@ class _Reading:
                 if of == integration
                 for prospect in self.keys.get(f"list:{list_}:order", {})
             }
-            if told != true:
-                yield f"lists-of:{integration} is wrong about {told ^ true}"
+            if wrong := {(prospect, mark) for prospect, mark in told ^ true if (prospect, mark.lstrip("!")) not in unswept}:
+                yield f"lists-of:{integration} is wrong about {wrong}"
 
     def _taken(self, member: str, ends: int) -> Iterator[str]:
         claim = self.keys.get(f"claim:{self.owners.get(member)}")

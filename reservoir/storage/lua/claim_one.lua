@@ -49,6 +49,7 @@ for _, mark in ipairs(words(redis.call('HGET', prefix .. 'lists-of:' .. taker.in
     return { 'do-not-call', now }
   end
 end
+redis.call('HLEN', prefix .. 'claim-of')
 redis.call('XLEN', prefix .. 'history')
 redis.call('ZCARD', prefix .. 'session:' .. encoded(taker.session))
 

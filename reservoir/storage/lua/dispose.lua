@@ -37,6 +37,7 @@ local there = remove and redis.call('EXISTS', base) == 1
 local removed = base .. ':removed:' .. encoded(record.rep)
 redis.call('XLEN', prefix .. 'history')
 redis.call('HLEN', removed)
+redis.call('SCARD', base .. ':removers')
 
 redis.call('HSET', key, 'disposition',
   cjson.encode({ outcome = outcome, remove = remove, note = note or cjson.null, at = integer(now) }))

@@ -114,9 +114,10 @@ local function facts_of(record, id)
   return facts
 end
 
--- A claim's record as a table of its fields, times as numbers; nil where there is none.
+-- A claim's record as a table of its fields, times as numbers; nil where there is none. One of the wrong type is none: it must not keep its prospect, and
+-- all who are settled with it, from ending.
 local function claim_record(id)
-  local values = redis.call('HMGET', prefix .. 'claim:' .. id, unpack(RECORD))
+  local values = redis.pcall('HMGET', prefix .. 'claim:' .. id, unpack(RECORD))
   if not values[1] then
     return nil
   end
@@ -168,17 +169,15 @@ local function taken(member)
   return taken_row(member, tonumber(redis.call('ZSCORE', prefix .. 'ends', member) or nil), redis.call('HGET', prefix .. 'claim-of', member))
 end
 
--- A prospect's data as a list has it: the claim's own list first, then any other that it is in.
+-- A prospect's data as a list has it: the claim's own list first, then any other that it is in. A list whose data is of the wrong type knows nobody.
 local function member_of(record)
+  local lists = words(redis.call('HGET', prefix .. 'lists-of:' .. record.integration, record.prospect))
   if record.list then
-    local member = redis.call('HGET', prefix .. 'list:' .. record.list .. ':members', record.prospect)
-    if member then
-      return member
-    end
+    table.insert(lists, 1, record.list)
   end
-  for _, mark in ipairs(words(redis.call('HGET', prefix .. 'lists-of:' .. record.integration, record.prospect))) do
-    local member = redis.call('HGET', prefix .. 'list:' .. string.gsub(mark, '^!', '') .. ':members', record.prospect)
-    if member then
+  for _, mark in ipairs(lists) do
+    local member = redis.pcall('HGET', prefix .. 'list:' .. string.gsub(mark, '^!', '') .. ':members', record.prospect)
+    if type(member) == 'string' then
       return member
     end
   end
@@ -245,7 +244,7 @@ local function move(list, prospects, target, scores, from)
     broken = broken or (type(reply) == 'table' and reply.err)
   end
   if broken then
-    redis.call('SADD', prefix .. 'broken', list)
+    redis.pcall('SADD', prefix .. 'broken', list)
   end
 end
 
@@ -312,7 +311,7 @@ local function end_one(member, id, ends)
     local kind = record.state == 'held' and 'claim.lapsed' or 'reservation.expired'
     remember(kind, ends, facts_of(record, id))
     if record.state == 'held' then
-      redis.call('ZREM', prefix .. 'session:' .. encoded(record.session), id)
+      redis.pcall('ZREM', prefix .. 'session:' .. encoded(record.session), id)
     end
   end
   return not (foreign and obey(integration, prospect))
@@ -326,7 +325,13 @@ local function settle(members)
   end
   local ends = redis.call('ZMSCORE', prefix .. 'ends', unpack(members))
   local claims = redis.call('HMGET', prefix .. 'claim-of', unpack(members))
-  local free, moves, looked, ended = {}, 0, 0, {}
+  local free, moves, looked, ended, probed = {}, 0, 0, {}, {}
+  for _, member in ipairs(members) do
+    local integration = split(member)
+    if not probed[integration] then
+      probed[integration] = redis.call('HLEN', prefix .. 'lists-of:' .. integration)
+    end
+  end
   for i, member in ipairs(members) do
     local due = tonumber(ends[i] or nil)
     looked = i
@@ -351,7 +356,7 @@ local function settle(members)
   return looked
 end
 
--- Settles what is due in one list. True while more is due.
+-- Settles what is due in one list. True while more is due. A key of the list that is of the wrong type fails before anything is settled.
 local function settle_list(list, integration)
   local base = prefix .. 'list:' .. list
   local members = {}
@@ -364,5 +369,12 @@ local function settle_list(list, integration)
       break
     end
   end
+  if #members == 0 then
+    return false
+  end
+  for _, index in ipairs({ ':order', ':available', ':reserved' }) do
+    redis.call('ZCARD', base .. index)
+  end
+  redis.call('HLEN', base .. ':members')
   return settle(members) < #members or #members == SETTLE_PROSPECTS
 end
