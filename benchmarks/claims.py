@@ -90,9 +90,7 @@ def measure(port: int, pid: int, request: bytes, connections: int, seconds: floa
     cpu, begun = _cpu_s(pid), time.perf_counter()
     latencies = sorted(uvloop.run(load(port, request, connections, seconds)))
     took, spent = time.perf_counter() - begun, _cpu_s(pid) - cpu
-    return Round(
-        len(latencies) / took, spent / len(latencies) * 1e6, latencies[len(latencies) // 2] * 1e3, latencies[len(latencies) * 99 // 100] * 1e3
-    )
+    return Round(len(latencies) / took, spent / len(latencies) * 1e6, latencies[len(latencies) // 2] * 1e3, latencies[len(latencies) * 99 // 100] * 1e3)
 
 
 def main() -> None:

@@ -95,9 +95,7 @@ ROUTES = (
         status=201,
         problems=("list-not-found", "not-a-member", "prospect-reserved", "do-not-call", "claim-lapsed", "idempotency-key-reused"),
     ),
-    Route(
-        "GET", "/v1/claims/{claim}", get_claim, "read", "See how a claim stands", find=find_claim, answer="Claim", problems=("claim-not-found",)
-    ),
+    Route("GET", "/v1/claims/{claim}", get_claim, "read", "See how a claim stands", find=find_claim, answer="Claim", problems=("claim-not-found",)),
     Route(
         "POST",
         "/v1/claims/{claim}/attempt",

@@ -76,7 +76,7 @@ async def list_members(visit: Visit, _: None) -> Answer | Refused:
     found: list[ListedMember] = []
     examined = 0
     while examined < EXAMINED_MOST:
-        asked = page.limit - len(found) if not status and not text else 500
+        asked = page.limit - len(found) if not status and not text else EXAMINED_MOST
         told = await visit.services.lists.members(visit.org, list_id, asked, after, query.get("rep"))
         if isinstance(told, Refused):
             return told

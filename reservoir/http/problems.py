@@ -17,6 +17,7 @@ CONTENT_TYPE = "application/problem+json"
 
 Wanted = TypeVar("Wanted")
 
+
 class FieldError(TypedDict, total=False):
     """A bad field: ``pointer`` into the body (RFC 6901), or ``parameter`` of query or header; ``detail``: what was expected and what came."""
 

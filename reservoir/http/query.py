@@ -49,9 +49,7 @@ def _limit(text: str) -> None:
 _TEXT = {"type": "string"}
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "limit": Parameter(
-        "How many items a page has at most.", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST, "default": PAGE_DEFAULT}, _limit
-    ),
+    "limit": Parameter("How many items a page has at most.", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST, "default": PAGE_DEFAULT}, _limit),
     "cursor": Parameter("Where the last page ended: its next_cursor.", _TEXT),
     "rep": Parameter("Only what is this rep's; for members, how they stand for this rep.", _TEXT),
     "session": Parameter("Only what is this session's.", _TEXT),

@@ -31,9 +31,7 @@ BODY_WITHIN_S = 30
 STALE_MOST = 20
 """How often a request is begun anew because the org's settings changed under it, before it is refused."""
 
-_OF_THE_REQUEST = frozenset(
-    {"malformed-json", "invalid-request", "body-too-large", "unsupported-media-type", "body-incomplete", "idempotency-key-reused"}
-)
+_OF_THE_REQUEST = frozenset({"malformed-json", "invalid-request", "body-too-large", "unsupported-media-type", "body-incomplete", "idempotency-key-reused"})
 
 _KEY = re.compile(r"rsv_([a-z][a-z0-9]{0,31})_([a-z2-7]{12})_[a-z2-7]{52}")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")

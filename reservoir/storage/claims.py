@@ -88,9 +88,7 @@ class ClaimStore:
             place = cast("bytes", reply[2])
         raise StoreUnavailableError("the rep has removed more members at the head of the list than one claim looks at")
 
-    async def claim_one(
-        self, org: Org, integration: str, prospect: str, list_id: str | None, taker: Taker, key: RequestKey
-    ) -> Claim | Refused:
+    async def claim_one(self, org: Org, integration: str, prospect: str, list_id: str | None, taker: Taker, key: RequestKey) -> Claim | Refused:
         """Claims one particular prospect.
 
         **Again**: as `claim_next`.

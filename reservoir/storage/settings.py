@@ -32,9 +32,7 @@ class SettingsStore:
         """Sets multi-rep dialing as it was merged from ``org``. **Raises**: StaleError if the org was changed since it was read; nothing is done then."""
         before = org.settings[integration]
         came_on = setting.enabled and not before.enabled
-        after = replace(
-            setting, switched_on=before.switched_on + came_on, updated_at_ms=self._orgs.store.clock.predict(HostTime.read()), updated_by=by
-        )
+        after = replace(setting, switched_on=before.switched_on + came_on, updated_at_ms=self._orgs.store.clock.predict(HostTime.read()), updated_by=by)
         kept = _told_setting(after) | {"switched_on": after.switched_on, "updated_at": after.updated_at_ms, "updated_by": by}
         detail = {"setting": "multi-rep-dialing", "before": _told_setting(before), "after": _told_setting(after), "by": by}
         await self._configure(org, "SET", f"settings:{integration}", "", orjson.dumps(kept), "settings.changed", integration, detail)

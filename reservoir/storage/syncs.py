@@ -52,9 +52,7 @@ class SyncStore:
 
         **Again** (same number): nothing more is written.
         """
-        told = [
-            {"line": row.line, "detail": row.detail, "kept": True} if row.kept else {"line": row.line, "detail": row.detail} for row in rejected
-        ]
+        told = [{"line": row.line, "detail": row.detail, "kept": True} if row.kept else {"line": row.line, "detail": row.detail} for row in rejected]
         arguments: list[str | bytes | int] = []
         for line, member in members:
             arguments += (line, member.id, member_json(member), member.undialable or "")

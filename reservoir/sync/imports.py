@@ -109,9 +109,7 @@ class _Run:
             self._sync_id = begun
         self._number += 1
         sync_id, number = self._sync_id, self._number
-        return await self._ask(
-            lambda org: self._syncs.page(org, self._list_id, sync_id, number, page.members, page.rejected, page.rejected_count)
-        )
+        return await self._ask(lambda org: self._syncs.page(org, self._list_id, sync_id, number, page.members, page.rejected, page.rejected_count))
 
     async def _end(self, page: _Page) -> Sync | Refused:
         if self._sync_id is None and not page.members:

@@ -164,5 +164,3 @@ def test_the_map_names_every_room() -> None:
     assert [room for room in rooms if not (ROOT / room).exists()] == []
     packages = {f"reservoir/{path.name}/" for path in (ROOT / "reservoir").iterdir() if (path / "__init__.py").exists()}
     assert packages - {"reservoir/demo/"} <= set(rooms)
-
-
