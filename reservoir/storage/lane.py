@@ -63,7 +63,8 @@ class Lane:
         self._replication = replication
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[None] | None = None
+        self._asked = 0
         self._outbox: list[bytes] = []
         self._outbox_futures: list[asyncio.Future[object]] = []
         self._waiting: deque[tuple[asyncio.Future[object] | None, _Batch | None]] = deque()
@@ -75,16 +76,25 @@ class Lane:
 
         **Raises**: LaneBrokenError, NotReplicatedError.
         """
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one
         if self._writer is None:
             await self._connect()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
-        if not self._outbox:
-            loop.call_soon(self._flush)
-        self._outbox.append(packed)
-        self._outbox_futures.append(future)
-        return await future
+        return await self._send(command)
+
+    async def ask(self, *command: bytes | str | float) -> object:
+        """As `call`, for a command whose reply does not tell whose it is. Another one right behind it does: should a reply ever be lost on the way while
+        the connection goes on, no caller is told what another one asked for.
+
+        **Raises**: LaneBrokenError, NotReplicatedError.
+        """
+        if self._writer is None:
+            await self._connect()
+        self._asked += 1
+        mark = b"reply %d" % self._asked
+        reply, echo = await asyncio.gather(self._send(command), self._send(("ECHO", mark)))
+        if echo != mark:
+            self.drop("a reply came that belongs to another call")
+            raise LaneBrokenError("a reply came that belongs to another call", sent=True)
+        return reply
 
     def drop(self, reason: str) -> None:
         """Breaks the connection on purpose: what comes from it is not to be believed, or it leads to a store that only reads."""
@@ -92,26 +102,52 @@ class Lane:
 
     async def close(self) -> None:
         """Closes the connection. Calls under way fail."""
-        listener = self._listener
+        tasks = [task for task in (self._listener, self._connecting) if task is not None]
+        if self._connecting is not None:
+            self._connecting.cancel()
         self._break(LaneBrokenError("the connection was closed", sent=True))
-        if listener is not None:
-            await asyncio.gather(listener, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _send(self, command: tuple[bytes | str | float, ...]) -> "asyncio.Future[object]":
+        packed = hiredis.pack_command(command)  # type: ignore[arg-type]  # its stub says a tuple of one
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[object] = loop.create_future()
+        if not self._outbox:
+            loop.call_soon(self._flush)
+        self._outbox.append(packed)
+        self._outbox_futures.append(future)
+        return future
 
     async def _connect(self) -> None:
-        async with self._connecting:
-            if self._writer is not None:
-                return
-            try:
-                connection = await self._make()
-            except (RedisError, OSError, TimeoutError) as error:
-                raise LaneBrokenError(str(error) or type(error).__name__, sent=False) from error
-            reader, writer = connection._reader, connection._writer  # noqa: SLF001 - the library keeps its stream private; see the module's docstring
-            if reader is None or writer is None:
-                raise LaneBrokenError("the connection closed as it was made", sent=False)
-            connection._reader = connection._writer = None  # noqa: SLF001 - the lane closes it; else the library warns that nobody did
-            self._writer = writer
-            self._heard_s = asyncio.get_running_loop().time()
-            self._listener = asyncio.create_task(self._listen(reader), name="lane")
+        """Waits for the one attempt that all callers share: where each made its own, the last of many would wait for all the others' to fail."""
+        if self._connecting is None:
+            self._connecting = asyncio.create_task(self._open(), name="lane's connection")
+            self._connecting.add_done_callback(self._attempted)
+        attempt = self._connecting
+        try:
+            await asyncio.shield(attempt)
+        except asyncio.CancelledError:
+            if attempt.cancelled():
+                raise LaneBrokenError("the connection was closed as it was made", sent=False) from None
+            raise
+
+    def _attempted(self, attempt: "asyncio.Task[None]") -> None:
+        self._connecting = None
+        if not attempt.cancelled():
+            attempt.exception()  # every caller may have gone by now, and then nobody would look at it
+
+    async def _open(self) -> None:
+        try:
+            connection = await self._make()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise LaneBrokenError(str(error) or type(error).__name__, sent=False) from error
+        reader, writer = connection._reader, connection._writer  # noqa: SLF001 - the library keeps its stream private; see the module's docstring
+        if reader is None or writer is None:
+            raise LaneBrokenError("the connection closed as it was made", sent=False)
+        connection._reader = connection._writer = None  # noqa: SLF001 - the lane closes it; else the library warns that nobody did
+        self._writer = writer
+        self._heard_s = asyncio.get_running_loop().time()
+        self._listener = asyncio.create_task(self._listen(reader), name="lane")
 
     def _flush(self) -> None:
         packed, futures = self._outbox, self._outbox_futures

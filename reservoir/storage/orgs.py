@@ -15,7 +15,7 @@ from reservoir.domain.reservation_timeout import ReservationTimeout, Unit, lengt
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.storage import keys
 from reservoir.storage.clock import TOLERANCE_MS, HostTime
-from reservoir.storage.redis import Argument, Reply, Store, StoreFaultError, StoreUnavailableError
+from reservoir.storage.redis import SEND_WITHIN_S, Argument, Reply, Store, StoreFaultError, StoreUnavailableError
 from reservoir.storage.replies import flat_hash, items, text
 from reservoir.storage.scripts import Verb, script
 
@@ -69,6 +69,15 @@ class Org:
             from_ms, until_ms = max(from_ms, lasts.from_ms), min(until_ms, lasts.until_ms)
             parts.append(f"{integration} {int(setting.enabled)} {lasts.length_ms} {setting.switched_on}")
         return " ".join(parts), from_ms, until_ms
+
+
+@dataclass(slots=True)
+class _Tried:
+    """What has become of a write so far. ``doubtful``: a sending of it was lost, so that it may have been done."""
+
+    since_s: float
+    clock: int = 0
+    doubtful: bool = False
 
 
 class OrgStore:
@@ -143,32 +152,44 @@ class OrgStore:
 
         **Raises**: StaleError; StoreUnavailableError, too when the store's clock is not to be trusted.
         """
-        store, called = self.store, script(verb)
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + BEHIND_S
-        clock_tries = 0
+        tried = _Tried(asyncio.get_running_loop().time())
         while True:
-            self._require_clock()
-            at_ms = store.clock.predict(HostTime.read())
-            terms, from_ms, until_ms = org.terms(at_ms)
-            window = (max(from_ms, at_ms - TOLERANCE_MS), min(until_ms, at_ms + TOLERANCE_MS))
-            reply = await store.run(called, org.prefix, org.generation, *window, *arguments, *((terms,) if called.terms else ()))
+            try:
+                reply = await self._write_once(verb, org, arguments, tried)
+            except StoreUnavailableError as error:
+                error.unknown = error.unknown or tried.doubtful
+                raise
             if reply[0] == b"stale":
                 self.forget(org)
+                if tried.doubtful:
+                    raise StoreUnavailableError("the org's settings changed while the store did not answer", unknown=True)
                 raise StaleError(org.id)
+            now_s = asyncio.get_running_loop().time()
             if reply[0] == b"clock":
-                clock_tries += 1
-                self._require_clock()
-                if clock_tries == CLOCK_TRIES:
-                    raise StoreUnavailableError("the store answers later than its clock can be predicted")
+                tried.clock += 1
+                if tried.clock == CLOCK_TRIES or now_s >= tried.since_s + SEND_WITHIN_S:
+                    raise StoreUnavailableError("the store answers later than its clock can be predicted", unknown=tried.doubtful)
             elif reply[0] == b"more":
-                if loop.time() >= until_s:
-                    raise StoreUnavailableError("more holds and reservations are due than were settled within a second")
+                if now_s >= tried.since_s + BEHIND_S:
+                    raise StoreUnavailableError("more holds and reservations are due than were settled within a second", unknown=tried.doubtful)
             else:
                 return reply
 
+    async def _write_once(self, verb: Verb, org: Org, arguments: tuple[Argument, ...], tried: "_Tried") -> Reply:
+        self._require_clock()
+        store, called = self.store, script(verb)
+        at_ms = store.clock.predict(HostTime.read())
+        terms, from_ms, until_ms = org.terms(at_ms)
+        window = (max(from_ms, at_ms - TOLERANCE_MS), min(until_ms, at_ms + TOLERANCE_MS))
+        within_s = tried.since_s + SEND_WITHIN_S - asyncio.get_running_loop().time()
+        told = (org.generation, *window, *arguments, *((terms,) if called.terms else ()))
+        answered = await store.send(called, org.prefix, *told, within_s=within_s)
+        tried.doubtful = tried.doubtful or answered.doubtful
+        return answered.reply
+
     async def mark_active(self, org: Org) -> None:
         """Says at the store that something may be taken in this org, before it is, so that every process looks after what falls due in it."""
+        self._require_clock()
         now_s = asyncio.get_running_loop().time()
         if now_s - self._marked_s.get(org.id, float("-inf")) >= ACTIVE_MARK_S:
             await self.store.command("ZADD", keys.ACTIVE, self.store.clock.predict(HostTime.read()), org.id)

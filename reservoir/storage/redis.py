@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -55,11 +55,21 @@ class StoreFaultError(Exception):
     """The store replied an error that no fault explains: a defect here, or a key of the wrong type."""
 
 
+class Answered(NamedTuple):
+    """A script's reply, without the nonce. ``doubtful``: an earlier sending of the same call was lost, and may have been done before this one was answered."""
+
+    reply: Reply
+    doubtful: bool
+
+
 class Link(Protocol):
     """A way to the store: a lane, or a cluster's client."""
 
     async def call(self, *command: Argument) -> object:
         """The reply to a command; an error that the store replies is returned."""
+
+    async def ask(self, *command: Argument) -> object:
+        """The same, of a command whose reply does not tell by itself that it is its own."""
 
     def drop(self, reason: str) -> None:
         """Gives the connection up."""
@@ -84,6 +94,10 @@ class ClientLink:
             return hiredis.ReplyError(f"{_code_of(error)}{error}")
         except (RedisError, OSError, TimeoutError) as error:
             raise LaneBrokenError(str(error) or type(error).__name__, sent=True) from error
+
+    async def ask(self, *command: Argument) -> object:
+        """The reply as the store gave it: each command has a connection of the client's own for as long as it lasts."""
+        return await self.call(*command)
 
     def drop(self, reason: str) -> None:
         """Nothing: the client keeps its own connections."""
@@ -113,51 +127,63 @@ class Store:
     url: str
 
     async def run(self, script: Script, prefix: str, *arguments: Argument) -> Reply:
-        """Runs a script for the org whose keys begin with ``prefix`` and returns its reply, without the nonce.
+        """Runs a script as `send` does, for whom its reply is enough."""
+        return (await self.send(script, prefix, *arguments)).reply
+
+    async def send(self, script: Script, prefix: str, *arguments: Argument, within_s: float = SEND_WITHIN_S) -> Answered:
+        """Runs a script for the org whose keys begin with ``prefix``.
 
         **Again**: every script is safe to repeat, so one whose reply was lost is sent again, the same to the byte.
 
-        **Raises**: StoreUnavailableError after `SEND_WITHIN_S`; StoreFaultError.
+        **Raises**: StoreUnavailableError after ``within_s``; StoreFaultError.
         """
         nonce = random_name(NONCE_LENGTH)
         loop = asyncio.get_running_loop()
-        until_s = loop.time() + SEND_WITHIN_S
+        until_s = loop.time() + within_s
         pause_s, unknown = RESEND_AFTER_S, False
         while True:
             sent = HostTime.read()
             try:
                 reply = await self.scripts.call("EVALSHA", script.sha, 1, prefix, *arguments, nonce)
+                if isinstance(reply, list) and reply and reply[-1] == nonce.encode():
+                    self.clock.observe(_integer(reply[1]), sent, HostTime.read())
+                    return Answered(reply[:-1], unknown)
+                unknown = unknown or not isinstance(reply, hiredis.ReplyError)
+                reason = await self._mend(script, reply)
             except NotReplicatedError as error:
                 unknown, reason = True, f"too few replicas confirmed the write in time: {error}"
             except LaneBrokenError as error:
                 unknown, reason = unknown or error.sent, str(error)
-            else:
-                if isinstance(reply, list) and reply and reply[-1] == nonce.encode():
-                    self.clock.observe(_integer(reply[1]), sent, HostTime.read())
-                    return reply[:-1]
-                reason = await self._mend(script, reply)
+            except StoreUnavailableError as error:
+                error.unknown = unknown
+                raise
             if loop.time() >= until_s:
                 raise StoreUnavailableError(reason, unknown=unknown)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RESEND_AFTER_MOST_S)
 
     async def command(self, *command: Argument) -> object:
-        """Runs one plain command, once more if its connection broke: only for what is safe to repeat.
+        """Runs one plain command, once more if its connection broke or led to a store that only reads: only for what is safe to repeat.
 
         **Raises**: StoreUnavailableError; StoreFaultError for an error that the store replies.
         """
         for last in (False, True):
             try:
-                reply = await self.commands.call(*command)
+                reply = await self.commands.ask(*command)
             except LaneBrokenError as error:
                 if last:
                     raise StoreUnavailableError(str(error), unknown=error.sent) from error
-            else:
-                if isinstance(reply, hiredis.ReplyError):
-                    if str(reply).startswith(_TRANSIENT + _REFUSING):
-                        raise StoreUnavailableError(str(reply))
-                    raise StoreFaultError(str(reply))
+                continue
+            if not isinstance(reply, hiredis.ReplyError):
                 return reply
+            text = str(reply)
+            if text.startswith("READONLY"):
+                self.commands.drop("the store only reads")
+                if not last:
+                    continue
+            elif not text.startswith(_TRANSIENT + _REFUSING):
+                raise StoreFaultError(text)
+            raise StoreUnavailableError(text)
         raise AssertionError("unreachable")
 
     async def read_clock(self) -> int:
