@@ -314,7 +314,7 @@ async def test_a_reply_that_never_comes_is_an_unknown_outcome(ana: Dialer, proxy
     granted_once(client, [("ana", claims)])
 
 
-async def test_a_refusal_after_a_lost_reply_is_an_unknown_outcome(ana: Dialer, proxy: Proxy, server: EngineProcess, client: Commands) -> None:
+async def test_a_refusal_after_a_lost_reply_is_an_unknown_outcome(ana: Dialer, proxy: Proxy, client: Commands) -> None:
     """R14, R15: the store refuses the second sending, but the first may have been granted, and here it was."""
     proxy.lose(b"claimed", then=lambda: client("CONFIG", "SET", "maxmemory", "1"))
     try:

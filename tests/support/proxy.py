@@ -133,12 +133,11 @@ def reply_end(buffer: bytes, start: int) -> int | None:
         end += length + 2 if length >= 0 else 0
         return end if end <= len(buffer) else None
     if kind == b"*":
-        at: int | None = end
-        for _ in range(max(0, int(buffer[start + 1 : line_end]))):
-            at = reply_end(buffer, at)
-            if at is None:
+        for _ in range(int(buffer[start + 1 : line_end])):
+            after = reply_end(buffer, end)
+            if after is None:
                 return None
-        return at
+            end = after
     return end
 
 
