@@ -78,13 +78,18 @@ class Link(Protocol):
         """Closes what is open."""
 
 
+_FOR_THE_CLIENT = ("COMMAND", "CLUSTER")
+"""Commands whose replies the client itself reads, to find its nodes."""
+
+
 class ClientLink:
     """A client of redis-py as a link: for a cluster, where each key has its node, and for tests of the Python around the store."""
 
     def __init__(self, client: "RedisCluster | SupportsCommands") -> None:
         self._client = client
-        for command in list(getattr(client, "response_callbacks", {})):
-            client.response_callbacks.pop(command)  # type: ignore[union-attr]  # the raw replies are what the scripts promise
+        parsed: dict[str, object] = getattr(client, "response_callbacks", {})
+        for command in [name for name in parsed if not name.upper().startswith(_FOR_THE_CLIENT)]:
+            parsed.pop(command)  # the raw replies are what the callers read
 
     async def call(self, *command: Argument) -> object:
         """The reply as the store gave it."""
