@@ -87,7 +87,8 @@ class ListStore:
         reply = await self._orgs.write("delete_list", org, list_id, orjson.dumps({"by": by}))
         if reply[0] != b"deleted":
             return NOT_FOUND
-        await self._sweep(org, replies.text(reply[2]))
+        aside = replies.text(reply[2])
+        await self._orgs.ask(org.id, lambda current: self._sweep(current, aside))
         return None
 
     async def sweep(self, org: Org) -> None:

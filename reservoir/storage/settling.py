@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from reservoir.domain.times import DAY_MS, SECOND_MS
 from reservoir.storage import keys, replies
 from reservoir.storage.lists import ListStore
-from reservoir.storage.orgs import ACTIVE_MARK_S, OrgStore, StaleError
+from reservoir.storage.orgs import ACTIVE_MARK_S, OrgStore, StaleError, UnknownOrgError
 from reservoir.storage.redis import StoreUnavailableError
 from reservoir.storage.settings import SettingsStore
 
@@ -35,10 +36,7 @@ class Settling:
     async def everything(self) -> None:
         """Settles all that is due in all orgs, and finishes what a process that died left half-way: before a process says it is ready."""
         for org_id in await self._orgs.ids():
-            org = await self._orgs.get(org_id)
-            if org is not None:
-                await self._settle(org_id)
-                await self._lists.sweep(org)
+            await self._look_after(org_id, self._settle, self._sweep)
 
     async def run(self) -> None:
         """Settles for ever, until it is cancelled. A store that is away is waited for."""
@@ -58,11 +56,26 @@ class Settling:
         marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, now_ms - LOOKED_BACK_MS, "+inf", "BYSCORE"))
         due = {org_id for org_id, next_ms in self._next_ms.items() if next_ms < now_ms}
         for org_id in sorted(due | {replies.text(member) for member in marked}):
-            await self._settle(org_id)
+            await self._look_after(org_id, self._settle)
         await self._settings.write_used()
         if asyncio.get_running_loop().time() >= self._trim_at_s:
             self._trim_at_s = asyncio.get_running_loop().time() + TRIM_EVERY_S
             await self._trim(now_ms)
+
+    async def _look_after(self, org_id: str, *duties: Callable[[str], Awaitable[None]]) -> None:
+        """Does what is to be done in one org. What is wrong in it is logged, and keeps no other org waiting."""
+        for duty in duties:
+            try:
+                await duty(org_id)
+            except UnknownOrgError:
+                return
+            except StoreUnavailableError:
+                raise
+            except Exception:
+                log.exception("the org %s cannot be looked after", org_id)
+
+    async def _sweep(self, org_id: str) -> None:
+        await self._orgs.ask(org_id, self._lists.sweep)
 
     async def _settle(self, org_id: str) -> None:
         while (org := await self._orgs.get(org_id)) is not None:
@@ -71,7 +84,7 @@ class Settling:
             except StaleError:
                 continue
             if reply[4]:
-                await self._lists.mend(org)
+                await self._orgs.ask(org_id, self._lists.mend)
             next_ms = replies.optional_integer(reply[3])
             if next_ms is not None:
                 self._next_ms[org_id] = next_ms
@@ -82,9 +95,14 @@ class Settling:
         self._next_ms.pop(org_id, None)
 
     async def _trim(self, now_ms: int) -> None:
-        """Lets go of history past its retention, and of the marks of orgs that have been quiet."""
+        """Lets go of history past its retention, of lists whose deletion was cut short, and of the marks of orgs that have been quiet."""
         store = self._orgs.store
         marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, "-inf", "+inf", "BYSCORE"))
-        for org_id in marked:
-            await store.command("XTRIM", f"{keys.prefix(replies.text(org_id))}history", "MINID", "~", now_ms - self._retention_ms)
+        for member in marked:
+            org_id = replies.text(member)
+
+            async def trim(org_id: str) -> None:
+                await store.command("XTRIM", f"{keys.prefix(org_id)}history", "MINID", "~", now_ms - self._retention_ms)
+
+            await self._look_after(org_id, trim, self._sweep)
         await store.command("ZREMRANGEBYSCORE", keys.ACTIVE, "-inf", f"({now_ms - DAY_MS}")
