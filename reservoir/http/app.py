@@ -1,6 +1,5 @@
 """The application: the routes, served in one way."""
 
-import orjson
 from aiohttp import web
 
 from reservoir.http import openapi
@@ -20,7 +19,7 @@ def make_app(services: Services) -> web.Application:
             app.router.add_get(path, served(route), allow_head=False)
         else:
             app.router.add_route(route.method, path, served(route))
-    document = orjson.dumps(openapi.document())
+    document = openapi.text()
 
     async def openapi_json(_: web.Request) -> web.StreamResponse:
         """The contract."""

@@ -11,6 +11,7 @@ from reservoir.domain.lists import ListDefinition
 from reservoir.domain.refusals import Refused
 from reservoir.http import answers
 from reservoir.http.bodies import CreateList, ListFields
+from reservoir.http.connections import broke_off
 from reservoir.http.finding import find_list
 from reservoir.http.problems import ProblemError, required
 from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
@@ -112,6 +113,8 @@ async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
             yield chunk
     except (web.RequestPayloadError, ConnectionError) as error:
         raise BrokenOffError(str(error)) from error
+    if broke_off(request):
+        raise BrokenOffError("the body ended before its end")
 
 
 async def _listed(visit: Visit, list_id: str, status: int = 200) -> Answer | Refused:

@@ -5,8 +5,10 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -51,6 +53,12 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "An API key: it decides org and scopes."}},
         },
     }
+
+
+@cache
+def text() -> bytes:
+    """The document as it is published."""
+    return orjson.dumps(document())
 
 
 def _operation(route: Route) -> dict[str, object]:

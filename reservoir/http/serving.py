@@ -12,6 +12,7 @@ from aiohttp import web
 
 from reservoir.domain.refusals import Refused
 from reservoir.domain.settings import ApiKey
+from reservoir.http.connections import broke_off
 from reservoir.http.problems import FieldError, ProblemError
 from reservoir.http.query import not_utf8, read_query
 from reservoir.http.strict_json import MalformedJsonError, parse
@@ -139,6 +140,8 @@ async def _json(request: web.Request, route: Route) -> object:
         raise ProblemError("body-too-large", f"A body has at most {BODY_MOST_BYTES:,} bytes.") from None
     except (TimeoutError, web.RequestPayloadError, ConnectionError):
         raise ProblemError("body-incomplete", "The body did not come whole.") from None
+    if broke_off(request):
+        raise ProblemError("body-incomplete", "The body did not come whole.")
     if not text and route.body is not None and not route.body.model_fields:
         return {}
     if text and request.content_type not in route.media:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -22,6 +23,7 @@ from reservoir.config import Config, Redis
 from reservoir.domain.settings import OrgProfile, Scope
 from reservoir.http import openapi
 from reservoir.http.app import make_app
+from reservoir.http.connections import Runner
 from reservoir.wiring import Services, services
 
 DOCUMENT = openapi.document()
@@ -53,10 +55,14 @@ def operation_of(method: str, path: str) -> Mapping[str, Any] | None:
     return None
 
 
+@cache
+def _validator(schema: str) -> OAS31Validator:
+    return OAS31Validator({**json.loads(schema), "components": DOCUMENT["components"]})
+
+
 def flaws(value: object, schema: Mapping[str, Any]) -> list[str]:
     """Where a value is not what a schema of the document says."""
-    validator = OAS31Validator({**schema, "components": DOCUMENT["components"]})
-    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+    return [f"{error.json_path}: {error.message}" for error in _validator(json.dumps(schema)).iter_errors(value)]
 
 
 @dataclass(frozen=True)
@@ -249,7 +255,7 @@ class App:
 async def running(url: str, config: Config = ON_ANY_STORE) -> AsyncIterator[App]:
     """The service on the store at ``url``, on a port of its own."""
     async with services(config, url) as opened:
-        runner = web.AppRunner(make_app(opened), access_log=None, shutdown_timeout=1)
+        runner = Runner(make_app(opened), access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
             site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -129,7 +129,6 @@ async def test_an_empty_list_has_nothing_and_never_will(admin: Caller) -> None:
     assert told.json["list"] == {"id": west, "multi_rep_dialing": True, "available": 0, "next_available_at": None}
 
 
-@pytest.mark.xfail(reason="claim.lua: next_end() looks at what the rep removed, too")
 async def test_available_and_next_available_are_the_reps_own(admin: Caller) -> None:
     """What the rep removed counts neither as available nor as what frees next; for another rep it does."""
     west = await admin.make_list("West", ["p1", "p2"])
