@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
@@ -82,6 +82,10 @@ _FOR_THE_CLIENT = ("COMMAND", "CLUSTER")
 """Commands whose replies the client itself reads, to find its nodes."""
 
 
+_OF_TWO_WORDS = frozenset({"SCRIPT", "CONFIG"})
+"""Commands that the client knows, and sends to the right nodes, by two words in one."""
+
+
 class ClientLink:
     """A client of redis-py as a link: for a cluster, where each key has its node, and for tests of the Python around the store."""
 
@@ -93,6 +97,8 @@ class ClientLink:
 
     async def call(self, *command: Argument) -> object:
         """The reply as the store gave it."""
+        if command[0] in _OF_TWO_WORDS:
+            command = (f"{command[0]} {command[1]}", *command[2:])
         try:
             return await self._client.execute_command(*command)
         except ResponseError as error:
@@ -243,10 +249,9 @@ async def open_store(url: str, replication: Replication | None = None) -> Store:
 def _store(url: str, replication: Replication | None) -> Store:
     if url.startswith("redis+cluster://"):
         parts = urlsplit(url)
-        host, _, port = parts.netloc.rpartition("@")[2].split(",")[0].partition(":")
+        nodes = [node.partition(":") for node in parts.netloc.rpartition("@")[2].split(",")]
         client = RedisCluster(
-            host=host,
-            port=int(port or 6379),
+            startup_nodes=[ClusterNode(host, int(port or 6379)) for host, _, port in nodes],
             username=parts.username,
             password=parts.password,
             protocol=2,
@@ -269,7 +274,11 @@ def _maker(url: str) -> Callable[[], Awaitable[AbstractConnection]]:
 
     async def make() -> AbstractConnection:
         connection: AbstractConnection = pool.make_connection()  # type: ignore[no-untyped-call]
-        await connection.connect()  # type: ignore[no-untyped-call]
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        finally:
+            if isinstance(pool, SentinelConnectionPool):  # asked once for each connection: nothing is left open to them meanwhile
+                await asyncio.gather(*(one.connection_pool.disconnect() for one in pool.sentinel_manager.sentinels))
         return connection
 
     return make
