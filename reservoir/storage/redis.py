@@ -98,7 +98,7 @@ class ClientLink:
     async def call(self, *command: Argument) -> object:
         """The reply as the store gave it."""
         if command[0] in _OF_TWO_WORDS:
-            command = (f"{command[0]} {command[1]}", *command[2:])
+            command = (" ".join(map(str, command[:2])), *command[2:])
         try:
             return await self._client.execute_command(*command)
         except ResponseError as error:
