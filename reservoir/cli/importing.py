@@ -147,8 +147,8 @@ def _print(sync: Sync, *, as_json: bool) -> None:
 
         print_json(answers.sync(sync))
         return
-    rows = f"{plural(sync.fetched, 'row')} in the list {sync.list}: {sync.added:,} new, {sync.updated:,} changed"
-    click.echo(f"{rows}; {plural(sync.left, 'member')} left; {plural(sync.rejected_count, 'row')} rejected.")
+    figures = f"{sync.added:,} new, {sync.updated:,} changed, {sync.left:,} left; {plural(sync.rejected_count, 'row')} rejected"
+    click.echo(f"{plural(sync.fetched, 'member')} in the list {sync.list}: {figures}.")
     for row in sync.rejected[:REJECTED_LINES]:
         click.echo(f"  line {row.line}: {row.detail}{' (the row is in without it)' if row.kept else ''}")
     if len(sync.rejected) > REJECTED_LINES:

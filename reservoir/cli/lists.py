@@ -45,9 +45,7 @@ list_.add_command(import_file)
 @click.option("--query", metavar="SOQL", help="The query that it is filled from, in place of a source. Salesforce alone.")
 @json_option
 @with_config
-def create_list(
-    config: Config, org_id: str, name: str, list_id: str | None, integration: str, source: str | None, query: str | None, as_json: bool
-) -> None:
+def create_list(config: Config, org_id: str, name: str, list_id: str | None, integration: str, source: str | None, query: str | None, as_json: bool) -> None:
     """Create a list. A csv list has no source: fill it with `reservoir list import`."""
     wanted = _definition(name, list_id, integration, _source(source, query))
 

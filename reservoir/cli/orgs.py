@@ -19,7 +19,7 @@ def org() -> None:
     """Orgs: the tenants, to exactly one of which everything belongs."""
 
 
-@org.command("create", epilog=example('reservoir org create acme --name Acme --time-zone America/New_York'))
+@org.command("create", epilog=example("reservoir org create acme --name Acme --time-zone America/New_York"))
 @click.argument("org_id", metavar="ID", type=ORG)
 @click.option("--name", default="", help="What people call it; the ID unless it is given.")
 @click.option("--time-zone", default="UTC", show_default=True, help="The zone in which its days are counted.")
