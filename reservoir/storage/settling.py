@@ -15,7 +15,7 @@ EVERY_S = 0.5
 """How often a process looks for what is due. Half of what is promised, so that a slow turn keeps the promise."""
 
 LOOKED_BACK_MS = 3 * round(ACTIVE_MARK_S * SECOND_MS)
-"""An org marked active in this time may have got something that ends sooner than what is known to end next."""
+"""An org marked active in this time before the last look may have got something since that ends sooner than what is known to end next."""
 
 TRIM_EVERY_S = 60.0
 
@@ -31,6 +31,7 @@ class Settling:
         self._settings = settings
         self._retention_ms = retention_days * DAY_MS
         self._next_ms: dict[str, int] = {}
+        self._looked_ms = 0
         self._trim_at_s = 0.0
 
     async def everything(self) -> None:
@@ -53,10 +54,12 @@ class Settling:
         now_ms = await store.read_clock()
         if not store.clock.trusted:
             return
-        marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, now_ms - LOOKED_BACK_MS, "+inf", "BYSCORE"))
+        since_ms = min(now_ms, self._looked_ms) - LOOKED_BACK_MS
+        marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, since_ms, "+inf", "BYSCORE"))
         due = {org_id for org_id, next_ms in self._next_ms.items() if next_ms < now_ms}
         for org_id in sorted(due | {replies.text(member) for member in marked}):
             await self._look_after(org_id, self._settle)
+        self._looked_ms = now_ms
         await self._settings.write_used()
         if asyncio.get_running_loop().time() >= self._trim_at_s:
             self._trim_at_s = asyncio.get_running_loop().time() + TRIM_EVERY_S

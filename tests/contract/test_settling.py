@@ -81,6 +81,19 @@ async def test_what_is_known_to_end_is_settled_though_the_org_is_quiet(orgs: Org
     assert lapses(client, "acme") == 1
 
 
+async def test_what_was_taken_while_a_process_stood_still_is_settled_by_it(orgs: OrgStore, client: Commands) -> None:
+    """R13: a laptop that slept, a process that was stopped for minutes: it looks back to when it last looked, not only at what is recent."""
+    org = await an_org(orgs, "acme")
+    process = settling(orgs)
+    await process.turn()
+    await hold(orgs, org)
+    process._looked_ms -= 600_000
+    client("ZINCRBY", "reservoir:active", -600_000, "acme")
+    age(client, "acme", "csv:p0", 31_000)
+    await process.turn()
+    assert lapses(client, "acme") == 1
+
+
 async def test_a_process_that_starts_settles_all_orgs(orgs: OrgStore, client: Commands) -> None:
     """R13: marked active or not, before it says that it is ready."""
     org = await an_org(orgs, "acme")
