@@ -13,6 +13,7 @@ from aiohttp import web
 from reservoir.cli.listening import BACKLOG
 from reservoir.config import Config
 from reservoir.http.app import make_app
+from reservoir.http.connections import Runner
 from reservoir.wiring import Services, create_configured_orgs, services
 
 LINGER_S = 0.5
@@ -55,9 +56,7 @@ async def serve_requests(config: Config, url: str, listener: socket.socket, chan
         await create_configured_orgs(opened)
         await opened.settling.everything()
         settling = asyncio.create_task(_settle(opened), name="settling")
-        runner = web.AppRunner(
-            _closing(make_app(opened), stop), access_log=None, handler_cancellation=False, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=GRACE_S
-        )
+        runner = Runner(_closing(make_app(opened), stop), access_log=None, handler_cancellation=False, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=GRACE_S)
         try:
             await runner.setup()
             loop.add_signal_handler(signal.SIGTERM, stop.set)
