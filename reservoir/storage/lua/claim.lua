@@ -114,11 +114,16 @@ local function with_members(rows, prospects, members)
   return rows
 end
 
--- When the next taken member of the list frees, or false.
+-- When the next taken member of the list that the rep has not removed frees, or false. Behind 256 removed ones: a time that is not later.
 local function next_end()
   local soonest = false
   for _, index in ipairs({ ':held', ':reserved' }) do
-    local first = redis.call('ZRANGE', base .. index, 0, 0, 'WITHSCORES')[2]
+    local ends = redis.call('ZRANGE', base .. index, 0, math.min(removed_count, CANDIDATES - 1), 'WITHSCORES')
+    local prospects, ends_of = {}, {}
+    for i = 1, #ends, 2 do
+      prospects[#prospects + 1], ends_of[ends[i]] = ends[i], ends[i + 1]
+    end
+    local first = ends_of[not_removed(prospects)[1]] or (removed_count >= CANDIDATES and ends[#ends])
     if first and (not soonest or tonumber(first) < tonumber(soonest)) then
       soonest = first
     end
@@ -205,7 +210,7 @@ local function walk()
 end
 
 taker.integration = redis.call('HGET', base, 'integration')
-local terms = taker.integration and terms_of( taker.integration)
+local terms = taker.integration and terms_of(taker.integration)
 local before = repeated(token, ARGV[11])
 if before == 'reused' then
   return { 'reused', now }
@@ -213,6 +218,9 @@ end
 if before then
   if terms and not terms.enabled then
     return { 'repeated', now, before, ahead(own_place()), false, 0 }
+  end
+  if terms and #before > 0 and settle_list(list, taker.integration) then
+    return { 'more', now }
   end
   return answer('repeated', before)
 end

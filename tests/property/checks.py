@@ -1,0 +1,157 @@
+"""What is to be seen after every act, held against the model."""
+
+from hypothesis.stateful import invariant
+
+from reservoir.domain.claims import Reservation
+from reservoir.domain.lists import ListState
+from reservoir.domain.refusals import Refused
+from reservoir.domain.times import rfc3339
+from reservoir.storage.keys import encoded, prefix
+from reservoir.storage.lists import ListedMember
+from reservoir.storage.reservations import Filter
+from tests.property.acts import ORGS, REPS, Acts
+from tests.support import model
+from tests.support.keyspace import Snapshot, contradictions, snapshot, strays
+
+ACT = {"id", "type", "at", "detail"}
+
+
+class Checks(Acts):
+    """The invariants. An org in which nothing was done is not read again: its keys must be what they were, to the last TTL (R17)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.settled: set[str] = set()
+        self.before: Snapshot = {}
+        self.told: dict[str, int] = dict.fromkeys(ORGS, 0)
+
+    @invariant()
+    def nothing_contradicts(self) -> None:
+        """Every key is declared, every index of every list agrees with the witness, the keys and the claims; other orgs are as they were."""
+        state, now_ms = snapshot(self.world.commands), self.world.now_ms()
+        assert strays(state) == []
+        for id_, org in self.orgs.items():
+            start = prefix(id_)
+            if id_ not in self.acted:
+                assert {key: entry for key, entry in state.items() if key.startswith(start)} == {
+                    key: entry for key, entry in self.before.items() if key.startswith(start)
+                }
+                continue
+            found = [wrong for wrong in contradictions(state, id_, now_ms) if not self.excused(id_, wrong)]
+            assert found == []
+            self.read_history(org, state, now_ms)
+            for claim in org.live(now_ms):
+                self.read_key(org, claim, state)
+        assert self.settled == set(), "not all that was due is in the history"
+        self.before = state
+
+    def excused(self, org: str, wrong: str) -> bool:
+        """Whether an act is known to leave that behind: a key that a hand deleted, ties of a deleted list that are yet to be undone."""
+        torn = any(wrong.startswith(f"{member}: ") and wrong.endswith("it is gone") for of, member in self.torn if of == org)
+        return torn or (org in self.unswept and wrong.startswith("lists-of:"))
+
+    def read_history(self, org: model.Org, state: Snapshot, now_ms: int) -> None:
+        """Each act is in the history, once, in the order of acting; each lapse and expiry once, with its own instant."""
+        entry = state.get(f"{prefix(org.id)}history")
+        entries = list(entry.value) if entry else []
+        for told in entries[self.told[org.id] :]:
+            facts = {name: str(value) if name in {"prospect", "rep", "session"} else value for name, value in told.items() if name not in {"at", "detail"}}
+            org.recorded(facts, told["at"], now_ms)
+            self.settled.discard(str(told.get("claim")))
+        self.told[org.id] = len(entries)
+        assert not org.expected, f"the history does not have {list(org.expected)}"
+
+    def read_key(self, org: model.Org, claim: model.Claim, state: Snapshot) -> None:
+        """What an operator sees is what is so."""
+        key = f"{prefix(org.id)}reservation:{claim.integration}:{encoded(claim.prospect)}"
+        if key not in state and (org.id, f"{claim.integration}:{claim.prospect}") in self.torn:
+            return
+        assert state[key].expires_at_ms == claim.ends_ms
+        assert state[key].value == {
+            "state": claim.state,
+            "rep": claim.taker.rep,
+            "session": claim.taker.session,
+            "mode": claim.taker.mode,
+            "list": claim.list,
+            "claim": claim.id,
+            "claimed_at": rfc3339(claim.claimed_ms),
+            "attempted_at": None if claim.attempted_ms is None else rfc3339(claim.attempted_ms),
+            "expires_at": rfc3339(claim.ends_ms or 0),
+        }
+
+    @invariant()
+    def lists_are_as_they_are(self) -> None:
+        """Counts are exact at every moment, the order is the list's own, and each member's status and holder are what they are."""
+        for id_ in sorted(self.acted & self.orgs.keys()):
+            org, acted = self.orgs[id_], self.acted
+            states, _ = self.ask(org, lambda to, known: to.lists.page(known, 100, None))
+            assert [state.definition.id for state in states] == sorted(org.lists)
+            for state in states:
+                self.read_list(org, org.lists[state.definition.id], state)
+                self.read_members(org, state.definition.id)
+            self.read_reservations(org)
+            self.acted = acted
+
+    def read_list(self, org: model.Org, list_: model.List, told: ListState) -> None:
+        now_ms, counts = self.world.now_ms(), told.counts
+        held = [claim for claim in org.taken_in(list_, now_ms) if claim.state == "held"]
+        undialable = len(list_.order) - len(list_.dialable())
+        available = len(org.free(list_, now_ms))
+        assert (counts.members, counts.available, counts.held, counts.undialable) == (len(list_.order), available, len(held), undialable)
+        assert counts.reserved == len(list_.order) - available - len(held) - undialable
+        assert told.next_available_at_ms == org.next_end(list_, now_ms)
+        assert (told.multi_rep_dialing, told.fetched) == (org.settings[list_.integration].enabled, list_.fetched)
+        run, sync = list_.run, told.last_sync
+        assert (run and run.id) == (sync and sync.id)
+        if run and sync:
+            assert sync.state == ("failed" if run.state == "running" and run.silent else run.state)
+            assert (sync.fetched, sync.added, sync.updated, sync.left) == (run.fetched, run.added, run.updated, run.left)
+            assert (sync.rejected_count, sync.complete) == (run.rejected, run.state == "done")
+
+    def read_members(self, org: model.Org, name: str) -> None:
+        """The members, page by page, as a rep sees them."""
+        list_, rep, size = org.lists[name], REPS[self.turn % len(REPS)], 1 + self.turn % 5
+        found: list[ListedMember] = []
+        after: str | None = None
+        while True:
+            page = self.ask(org, lambda to, known, after=after: to.lists.members(known, name, size, after, rep))  # type: ignore[misc]
+            assert not isinstance(page, Refused)
+            found += [member for member, _ in page.members]
+            if not page.more:
+                break
+            after = page.members[-1][1]
+        now_ms = self.world.now_ms()
+        assert [member.prospect for member in found] == list_.order
+        for member in found:
+            holder, row = org.holder((list_.integration, member.prospect), now_ms), list_.rows[member.prospect]
+            status = "undialable" if row.reason else holder.state if holder else "removed" if member.prospect in list_.removed.get(rep, ()) else "available"
+            assert (member.status, member.reason) == (status, row.reason)
+            assert (member.reservation and member.reservation.claim) == (holder and holder.id)
+
+    def read_reservations(self, org: model.Org) -> None:
+        """All that is held or reserved, soonest to end first, page by page."""
+        found: list[Reservation] = []
+        after = None
+        while True:
+            page, after = self.ask(org, lambda to, known, after=after: to.reservations.page(known, Filter(), 1 + self.turn % 4, after))  # type: ignore[misc]
+            found += page
+            if after is None:
+                break
+        now_ms = self.world.now_ms()
+        assert [(one.claim, one.state, one.expires_at_ms) for one in found] == [(one.id, one.state, one.ends_ms) for one in org.live(now_ms)]
+        for told in found:
+            claim = org.claims[told.claim or ""]
+            assert (told.integration, told.prospect, told.rep, told.session, told.mode, told.list) == (
+                *claim.of, claim.taker.rep, claim.taker.session, claim.taker.mode, claim.list
+            )  # fmt: skip
+            assert (told.claimed_at_ms, told.attempted_at_ms) == (claim.claimed_ms, claim.attempted_ms)
+
+    def teardown(self) -> None:
+        """At the end all that is due is settled, once, and nobody is lost."""
+        if self.orgs:
+            self.world.run(self.process.settling.everything())
+            self.acted = set(ORGS)
+            self.unswept.clear()
+            self.nothing_contradicts()
+            self.lists_are_as_they_are()
+            assert [claim for org in self.orgs.values() for claim in org.due(self.world.now_ms())] == []

@@ -1,0 +1,255 @@
+"""What admins, workers, operators and time itself do, in the state machine."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from reservoir.domain.lists import ListDefinition
+from reservoir.domain.prospects import Member, Phone
+from reservoir.domain.reservation_timeout import ReservationTimeout
+from reservoir.domain.settings import MultiRepDialing, OrgProfile
+from reservoir.storage.keys import encoded
+from reservoir.storage.orgs import Org
+from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, Acts, slug_of
+from tests.property.processes import Process
+from tests.support import model
+
+rows = st.builds(model.Row, st.integers(1, 3), st.sampled_from([None, None, None, None, "no-phone", "do-not-call"]))
+
+
+def member_of(integration: str, who: str, row: model.Row) -> Member:
+    """A member that a source brings, of that version."""
+    phones = () if row.reason == "no-phone" else (Phone("mobile", "+14155550100"),)
+    return Member(integration, who, name=who, phones=phones, fields={"version": row.version}, do_not_call=row.reason == "do-not-call")
+
+
+class Office(Acts):
+    """All that is not dialing."""
+
+    @initialize(data=st.data(), zone=st.sampled_from(ZONES), sandbox=st.booleans())
+    def begin(self, data: st.DataObject, zone: str, sandbox: bool) -> None:
+        """Two orgs with the same lists of the same prospects, who are in several of them."""
+        for id_ in ORGS:
+            self.world.run(self.processes[0].orgs.create(OrgProfile(id_, id_, zone, "US", sandbox)))
+            org = self.orgs[id_] = model.Org(id_, zone, sandbox, {name: model.Setting() for name in ("salesforce", "hubspot", "csv")})
+            self.set_mode(org, "csv", enabled=True, unit="day", duration=1)
+            for list_ in ("west", "east", "north"):
+                self.make(org, list_, LISTS[list_])
+                members = data.draw(st.lists(st.sampled_from(IDS[LISTS[list_]]), unique=True, min_size=2, max_size=5), f"{id_} {list_}")
+                self.sync(org, list_, [(who, model.Row()) for who in members])
+        self.acted = set(ORGS)
+
+    # Admins
+
+    @rule(
+        data=st.data(),
+        act=st.sampled_from(("configure", "configure", "move house", "lists", "lists", "a month passes", "a hold while off runs out", "hand", "hand")),
+    )
+    def rarely(self, data: st.DataObject, act: str) -> None:
+        """What happens now and then."""
+        org = self.draw_org(data)
+        match act:
+            case "configure":
+                self.configure(data, org, data.draw(st.sampled_from(("csv", "csv", "hubspot")), "integration"))
+            case "move house":
+                self.move_house(org, data.draw(st.sampled_from(ZONES), "to"))
+            case "lists":
+                self.change_lists(data, org, data.draw(st.sampled_from(sorted(LISTS)), "list"))
+            case "a month passes":
+                self.a_month_passes_for_a_rep(org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
+            case "hand":
+                self.a_hand_deletes_a_key(data, org)
+            case _:
+                self.a_hold_while_off_runs_out(data, org)
+
+    def configure(self, data: st.DataObject, org: model.Org, integration: str) -> None:
+        """R7: what an admin sets is obeyed by the next claim of each process."""
+        setting = org.settings[integration]
+        unit, duration = data.draw(st.sampled_from(TIMEOUTS), "timeout")
+        self.set_mode(org, integration, enabled=data.draw(st.sampled_from((setting.enabled, True, False)), "on"), unit=unit, duration=duration)
+
+    def set_mode(self, org: model.Org, integration: str, *, enabled: bool, unit: str, duration: int) -> None:
+        async def change(to: Process, known: Org) -> MultiRepDialing:
+            timeout = ReservationTimeout("day" if unit == "day" else "hour", duration)
+            return await to.settings.set_multi_rep_dialing(known, integration, replace(known.settings[integration], enabled=enabled, timeout=timeout), "a test")
+
+        self.ask(org, change)
+        setting = org.settings[integration]
+        setting.switched_on += enabled and not setting.enabled
+        setting.enabled, setting.unit, setting.duration = enabled, unit, duration
+        org.expected.append({"type": "settings.changed", "integration": integration})
+
+    def move_house(self, org: model.Org, zone: str) -> None:
+        """The org is in another time zone from now on (R7)."""
+        self.ask(org, lambda to, known: to.settings.set_profile(known, replace(known.profile, time_zone=zone), "a test"))
+        org.zone = zone
+        org.expected.append({"type": "settings.changed"})
+
+    def change_lists(self, data: st.DataObject, org: model.Org, list_: str) -> None:
+        """A list comes, or goes."""
+        act = data.draw(st.integers(0, 3), "act")
+        if list_ not in org.lists or act == 0:
+            self.make(org, list_, data.draw(st.sampled_from(("csv", "csv", "hubspot")), "integration"))
+        else:
+            self.delete_list(org, list_, cut_short=act == 1)
+
+    def make(self, org: model.Org, list_: str, integration: str) -> None:
+        wanted = ListDefinition(list_, list_.title(), integration, None, {}, 0)
+        told = self.ask(org, lambda to, known: to.lists.create(known, wanted, exact=True, by="a test"))
+        assert (slug_of(told) or told) == ("list-exists" if list_ in org.lists else list_)
+        if list_ not in org.lists:
+            org.lists[list_] = model.List(integration)
+            org.expected.append({"type": "list.created", "integration": integration, "list": list_})
+
+    def delete_list(self, org: model.Org, list_: str, *, cut_short: bool) -> None:
+        """A list is deleted, by a process that may die before it has untied the members."""
+        if cut_short:
+            reply = self.ask(org, lambda to, known: to.orgs.write("delete_list", known, list_, '{"by":"a test"}'))
+            assert (reply[0] == b"deleted") == (list_ in org.lists)
+            self.unswept.add(org.id)
+        else:
+            assert slug_of(self.ask(org, lambda to, known: to.lists.delete(known, list_, "a test"))) == (None if list_ in org.lists else "list-not-found")
+        if list_ in org.lists:
+            org.expected.append({"type": "list.deleted", "integration": org.lists.pop(list_).integration, "list": list_})
+
+    # Workers
+
+    def draw_rows(self, data: st.DataObject, list_: model.List) -> list[tuple[str, model.Row]]:
+        return data.draw(st.lists(st.tuples(st.sampled_from(IDS[list_.integration]), rows), max_size=6), "rows")
+
+    def sync(self, org: model.Org, list_: str, found: list[tuple[str, model.Row]]) -> None:
+        run = self.begin_run(org, list_)
+        if run is not None:
+            self.page(org, list_, run, found, again=False)
+            self.finish(org, list_, run)
+
+    def begin_run(self, org: model.Org, name: str) -> model.Run | None:
+        told = self.ask(org, lambda to, known: to.syncs.begin(known, name))
+        list_ = org.lists.get(name)
+        if list_ is None or (list_.run and list_.run.state == "running" and not list_.run.silent):
+            assert slug_of(told) == ("list-not-found" if list_ is None else "sync-running")
+            return None
+        assert isinstance(told, str)
+        run = list_.begin(told)
+        self.runs.append((org.id, name, run))
+        org.expected.append({"type": "sync.started", "integration": list_.integration, "list": name})
+        return run
+
+    @rule(
+        data=st.data(),
+        act=st.sampled_from(("whole", "whole", "whole", "begin", "begin", "page", "page", "page", "page again", "finish", "fail", "fall silent")),
+    )
+    def work(self, data: st.DataObject, act: str) -> None:
+        """A worker reads a source whole, or begins a run, or goes on with one, maybe one that was given up long ago."""
+        if act in {"whole", "begin"}:
+            org = self.draw_org(data)
+            list_ = self.draw_list(data, org)
+            if act == "whole" and list_ in org.lists:
+                self.sync(org, list_, self.draw_rows(data, org.lists[list_]))
+            else:
+                self.begin_run(org, list_)
+            return
+        id_, list_, run = data.draw(st.sampled_from(self.runs[-2:] * 3 + self.runs[-6:]), "run")
+        org = self.orgs[id_]
+        if act == "finish":
+            self.finish(org, list_, run)
+        elif act == "fall silent":
+            self.fall_silent(org, list_, run)
+        elif act == "fail":
+            again = self.lost(org, list_, run) == "sync-lost" and org.lists[list_].run is run and run.state == "failed"
+            lost = None if again else self.lost(org, list_, run)
+            told = self.ask(org, lambda to, known: to.syncs.fail(known, list_, run.id, {"type": "body-incomplete", "detail": "a test"}))
+            assert slug_of(told) == lost
+            if lost is None and not again:
+                run.state = "failed"
+                org.expected.append({"type": "sync.finished", "integration": org.lists[list_].integration, "list": list_})
+        else:
+            known = org.lists.get(list_)
+            found = self.draw_rows(data, known) if known else [("p1", model.Row())]
+            self.page(org, list_, run, found, again=act == "page again")
+
+    def fall_silent(self, org: model.Org, list_: str, run: model.Run) -> None:
+        """R12: a run of which nothing was heard for a minute keeps no other from beginning."""
+        if self.lost(org, list_, run) is None:
+            self.world.commands("HSET", f"reservoir:{{{org.id}}}:list:{list_}:sync", "lease", self.world.now_ms() - 1)
+            run.silent = True
+            self.acted = {org.id}
+
+    def lost(self, org: model.Org, name: str, run: model.Run) -> str | None:
+        """Why a run may write no more, or None."""
+        if name not in org.lists:
+            return "list-not-found"
+        return None if org.lists[name].run is run and run.state == "running" else "sync-lost"
+
+    def page(self, org: model.Org, list_: str, run: model.Run, found: list[tuple[str, model.Row]], *, again: bool) -> None:
+        """A page comes, or, ``again``, the worker got no answer and sends one that has the number of the last."""
+        lost, number = self.lost(org, list_, run), max(1, run.page) if again else run.page + 1
+        integration = org.lists[list_].integration if list_ in org.lists else "csv"
+        sent = [(line, member_of(integration, who, row)) for line, (who, row) in enumerate(found, 2)]
+        assert slug_of(self.ask(org, lambda to, known: to.syncs.page(known, list_, run.id, number, sent, [], 0))) == lost
+        if lost is None:
+            org.lists[list_].bring(run, number, found)
+
+    def finish(self, org: model.Org, name: str, run: model.Run) -> None:
+        list_ = org.lists.get(name)
+        done = list_ is not None and list_.run is run and run.state == "done"
+        lost = None if done else self.lost(org, name, run)
+        assert slug_of(self.ask(org, lambda to, known: to.syncs.finish(known, name, run.id))) == lost
+        if list_ and lost is None and not done:
+            list_.finish(run)
+            org.expected.append({"type": "sync.finished", "integration": list_.integration, "list": name})
+
+    # Time, the settling of what is due, and the operators
+
+    @precondition(lambda self: any(org.taken for org in self.orgs.values()))
+    @rule(data=st.data(), past=st.sampled_from((1, 1, 1_000, 7_200_000)), partly=st.sampled_from((None, None, 0, 1, 2)))
+    def time_passes(self, data: st.DataObject, past: int, partly: int | None) -> None:
+        """A hold or a reservation lapses or expires, a millisecond ago or hours; or it comes nearer to that."""
+        org, now_ms = self.orgs[data.draw(st.sampled_from([org.id for org in self.orgs.values() if org.taken]), "org")], self.world.now_ms()
+        live = org.live(now_ms)
+        if live:
+            claim = data.draw(st.sampled_from(live), "whose")
+            left_ms = (claim.ends_ms or 0) - now_ms
+            self.acted = {org.id}
+            self.older(org, claim, left_ms + past if partly is None else max(0, left_ms - 40_000) * partly // 2)
+
+    def a_hold_while_off_runs_out(self, data: st.DataObject, org: model.Org) -> None:
+        now_ms = self.world.now_ms()
+        waiting = [claim for claim in org.claims.values() if claim.state == "unreserved" and claim.attempted_ms is None]
+        if waiting:
+            claim = data.draw(st.sampled_from(waiting), "whose")
+            ms = (claim.ends_ms or 0) - now_ms + 1
+            key = f"reservoir:{{{org.id}}}:claim:{claim.id}"
+            self.world.commands("HSET", key, "claimed_at", claim.claimed_ms - ms, "expires_at", (claim.ends_ms or 0) - ms)
+            org.older(claim, ms)
+            self.acted = {org.id}
+
+    def a_month_passes_for_a_rep(self, org: model.Org, name: str, rep: str) -> None:
+        """R9: a place is kept for 30 days after the rep's last claim, and no longer."""
+        if name in org.lists and rep in org.lists[name].places:
+            del org.lists[name].places[rep]
+            key = f"reservoir:{{{org.id}}}:list:{name}:places"
+            seen, _, rest = self.world.commands("HGET", key, rep).partition(" ")
+            self.world.commands("HSET", key, rep, f"{int(seen) - 30 * 86_400_000 - 1} {rest}")
+            self.acted = {org.id}
+
+    @rule(started=st.booleans())
+    def settle(self, started: bool) -> None:
+        """What is due is settled in all orgs: by a process that has just started, or by the next turn of one that runs."""
+        process = self.process
+        self.world.run(process.settling.everything() if started else process.settling.turn())
+        if started:
+            self.unswept.clear()
+        self.acted = set(ORGS)
+        now_ms = self.world.now_ms()
+        self.settled = {claim.id for org in self.orgs.values() for claim in org.due(now_ms)}
+
+    def a_hand_deletes_a_key(self, data: st.DataObject, org: model.Org) -> None:
+        """R6: an operator deletes a reservation, and frees nobody."""
+        live = org.live(self.world.now_ms())
+        if live:
+            claim = data.draw(st.sampled_from(live), "whose")
+            self.world.commands("DEL", f"reservoir:{{{org.id}}}:reservation:{claim.integration}:{encoded(claim.prospect)}")
+            self.torn.add((org.id, f"{claim.integration}:{claim.prospect}"))
+            self.acted = {org.id}
