@@ -160,7 +160,7 @@ def test_a_wall_clock_that_follows_makes_the_two_agree_again() -> None:
 
 
 def test_a_slow_drift_is_followed_for_ever() -> None:
-    """Days of 200 parts in a million, seen every second."""
+    """Days of 200 parts in a million, seen every ten seconds."""
     clocks = watched()
     for _ in range(20_000):
         clocks.later(10_000, store=10_002)

@@ -17,6 +17,7 @@ local wanted, id = ARGV[4], ARGV[4]
 local number = 1
 while redis.call('EXISTS', prefix .. 'list:' .. id) == 1 do
   if redis.call('HGET', prefix .. 'list:' .. id, 'made') == nonce then
+    redis.call('HSET', prefix .. 'list:' .. id, 'made', nonce)
     return { 'created', now, id }
   end
   number = number + 1

@@ -7,7 +7,11 @@ Again  'created', if it is the same call sent again; another call: 'exists'. Not
 Bound  constant.
 ]]
 if redis.call('EXISTS', prefix .. 'generation') == 1 then
-  return { redis.call('GET', prefix .. 'configured') == nonce and 'created' or 'exists', now }
+  if redis.call('GET', prefix .. 'configured') ~= nonce then
+    return { 'exists', now }
+  end
+  redis.call('SET', prefix .. 'configured', nonce)
+  return { 'created', now }
 end
 local profile = cjson.decode(ARGV[1])
 profile.created_at = integer(now)

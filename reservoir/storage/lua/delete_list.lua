@@ -16,6 +16,7 @@ local base = prefix .. 'list:' .. list
 local integration = redis.call('HGET', base, 'integration')
 for aside, of in pairs(flat(redis.call('HGETALL', prefix .. 'sweep'))) do
   if of == words(of)[1] .. ' ' .. nonce then
+    redis.call('HSET', prefix .. 'sweep', aside, of)
     return { 'deleted', now, aside }
   end
 end

@@ -237,6 +237,52 @@ def test_no_script_leaves_its_org(full: Full, verb: Verb, server: EngineProcess)
     assert [key for key in keys if not key.startswith("reservoir:{acme}:")] == []
 
 
+REPEATED: tuple[Verb, ...] = (
+    "attempt",
+    "begin_sync",
+    "claim",
+    "claim_one",
+    "configure",
+    "create_list",
+    "delete_list",
+    "dispose",
+    "extend",
+    "fail_sync",
+    "finish_sync",
+    "import_page",
+    "release",
+)
+
+
+@pytest.mark.parametrize("verb", [*REPEATED, "attempt of an unreserved one", "create_org", "extend by nothing"])
+def test_a_repeat_that_succeeds_writes_again(full: Full, verb: Any) -> None:
+    """A store that waits for its replicas counts only what the call itself wrote: a repeat that wrote nothing would be told as confirmed when it is not."""
+    bench = full.bench
+    match verb:
+        case "attempt of an unreserved one":
+            bench.terms["csv"] = Terms(enabled=False)
+            id_ = bench.take("west", hold_ms=60_000).id
+            repeat: Callable[[], list[Any]] = lambda: bench.call("attempt", id_)  # noqa: E731 - three ways to repeat
+        case "create_org":
+            other = Bench(bench.server, "zeta")
+            repeat = lambda: other.call("create_org", '{"id":"zeta"}', nonce="nonce")  # noqa: E731
+        case "extend by nothing":
+            repeat = lambda: bench.call("extend", full.held.id, 5_000)  # noqa: E731
+        case _:
+            repeat = lambda: full.call(verb)  # noqa: E731
+    first = repeat()
+    state = bench.snapshot()
+    written = _written(bench.server)
+    again = repeat()
+    assert _written(bench.server) > written
+    assert again[0] == {"claimed": "repeated"}.get(first[0], first[0])
+    assert all(path.endswith("[lease]") or verb == "extend" for path in bench.changes(state)), "and changes nothing"
+
+
+def _written(server: Commands) -> int:
+    return int(server("INFO", "persistence").split("rdb_changes_since_last_save:")[1].split("\r\n")[0])
+
+
 FIELDS = {"type", "at", "integration", "prospect", "list", "rep", "session", "mode", "claim", "expires_at", "detail"}
 DETAILS = {"by", "sync", "state", "error", "fetched", "added", "updated", "left", "rejected", "outcome", "remove"}
 
