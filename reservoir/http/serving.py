@@ -55,11 +55,14 @@ def served(route: Route) -> Served:
             except StaleError:
                 continue
             except ProblemError:
-                # What was refused without a word from the store may have been refused to a key that is revoked by now. A stream is not asked for twice.
-                if visit is not None and not route.streams and not await services.orgs.is_current(visit.org):
-                    services.orgs.forget(visit.org)
-                    continue
-                raise
+                # What was refused without a word from the store may have been refused to a key that is revoked by now.
+                if visit is None or await services.orgs.is_current(visit.org):
+                    raise
+                services.orgs.forget(visit.org)
+                if route.streams:  # what was read of the body cannot be read again
+                    await _visit(services, request)
+                    raise
+                continue
             return answer.response() if isinstance(answer, Answer) else answer
         raise StoreUnavailableError("the org's settings change faster than a request can read them")
 
