@@ -1,5 +1,6 @@
 """The command line: ``reservoir``."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -8,7 +9,7 @@ import click
 
 from reservoir import __version__
 from reservoir.cli.demo import demo
-from reservoir.cli.failing import DONE, report
+from reservoir.cli.failing import DONE, FAILED, report
 from reservoir.cli.lists import list_
 from reservoir.cli.options import accepts_config, example
 from reservoir.cli.orgs import key, org
@@ -51,6 +52,9 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         log_nothing()
     try:
         ended = cli.main(args=arguments, prog_name="reservoir", standalone_mode=False)
+    except BrokenPipeError:  # `| head` has read enough: there is nobody to tell, and what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where whatever it is becomes a sentence
         return report(error)
     return ended if isinstance(ended, int) else DONE

@@ -62,7 +62,7 @@ async def _opened(config: Config, place: Place, work: Callable[[Services], Await
         async with services(config, place.url) as opened:
             return await work(opened)
     except StoreUnavailableError as error:
-        raise FailedError(f"The store ({place.words}) cannot be relied on: {error}.") from error
+        raise FailedError(f"The store ({place.words}) cannot be relied on: {str(error).rstrip('.')}.") from error
 
 
 @contextmanager

@@ -18,8 +18,9 @@ from click.testing import CliRunner
 
 from reservoir.cli import cli, main
 from reservoir.http.openapi import document
+from reservoir.storage.embedded import find_running
 from tests.support.cli import Done, Service, eventually, people, reservoir, running, service
-from tests.support.engine import EngineProcess
+from tests.support.engine import EngineProcess, say
 from tests.support.processes import gone
 from tests.support.service import flaws
 from tests.support.waiting import wait_until
@@ -252,9 +253,7 @@ def test_a_list_with_a_source_is_created_shown_and_not_filled_by_hand(run: Runne
 def test_an_import_that_is_broken_off_ends_its_sync(run: Runner, house: Service, key: str) -> None:
     """Ctrl-C ends an import that waits for its pipe: what came stands, the sync is failed at once, the exit code is 1."""
     with running(run.directory, "list import --org acme --list broken -") as importing:
-        assert importing.process.stdin is not None
-        importing.process.stdin.write(people(600))
-        importing.process.stdin.flush()
+        importing.feed(people(600))
         eventually(lambda: house.ask("GET", "/v1/lists/broken/sync", key)[1].get("fetched"), 500, "two pages came in")
         assert importing.stop(signal.SIGINT) == 1
         assert "broke off" in importing.err
@@ -310,6 +309,29 @@ def test_commands_bring_their_own_engine_and_share_it(tmp_path: Path) -> None:
     assert told["service"] is None
     record = json.loads((tmp_path / ".reservoir" / "engine.json").read_text())
     wait_until(lambda: gone(record["pid"]), "the engine ends with the command")
+
+
+def test_an_engine_stays_as_long_as_another_command_uses_it(tmp_path: Path) -> None:
+    """The command that started the engine is through first, and waits with its engine for the one that found it."""
+    assert reservoir(tmp_path, "org create acme").code == 0
+    with running(tmp_path, "list import --org acme --list a -") as owner:
+        owner.feed(people(300))
+        wait_until(lambda: sync_state(tmp_path, "a") == "running", "the first import has begun", 60)
+        with running(tmp_path, "list import --org acme --list b -") as guest:
+            guest.feed(people(300))
+            wait_until(lambda: sync_state(tmp_path, "b") == "running", "the second import has begun", 60)
+            owner.feed(b"", end=True)
+            wait_until(lambda: sync_state(tmp_path, "a") == "done", "the first import is done", 60)
+            guest.feed(people(300, 300), end=True)
+            assert guest.code() == 0, guest.err
+            assert guest.out.startswith("600 members in the list b")
+        assert owner.code() == 0, owner.err
+
+
+def sync_state(directory: Path, list_: str) -> str:
+    """The state of a list's newest sync, as the engine on the directory has it; '' if there is none."""
+    engine = find_running(directory / ".reservoir")
+    return say(engine.port, "HGET", f"reservoir:{{acme}}:list:{list_}:sync", "state") if engine else ""
 
 
 def test_a_store_elsewhere_is_used_as_it_is_configured(alone: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

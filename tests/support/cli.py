@@ -98,6 +98,14 @@ class Running:
     def pid(self) -> int:
         return self.process.pid
 
+    def feed(self, content: bytes, *, end: bool = False) -> None:
+        """Gives it this on its standard input."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(content)
+        self.process.stdin.flush()
+        if end:
+            self.process.stdin.close()
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
