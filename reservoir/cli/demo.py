@@ -112,7 +112,9 @@ def _show(url: str, key: str, place: Place) -> None:
     taken = "Nobody else can dial this person now" if told["claims"] else "Everybody in the list is reserved by now"
     body = json.dumps({"rep": "bob", "session": "bob-1", "mode": "power"})
     words = ["curl", "-s", f"{url}{PATH}", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", body]
-    click.echo(f"\n{taken}. To claim the next one, for another rep:\n\n  {shlex.join(words)}\n\nService  {url}/openapi.json\nKey      {key}\nStore    {place.words}")
+    click.echo(
+        f"\n{taken}. To claim the next one, for another rep:\n\n  {shlex.join(words)}\n\nService  {url}/openapi.json\nKey      {key}\nStore    {place.words}"
+    )
 
 
 def _claim(url: str, key: str, asked: dict[str, str]) -> dict[str, Any]:
