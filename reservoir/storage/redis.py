@@ -46,7 +46,7 @@ class StoreUnavailableError(Exception):
     """
 
     def __init__(self, reason: str, *, unknown: bool = False, retry_after_s: int = 1) -> None:
-        super().__init__(reason)
+        super().__init__(reason.rstrip("."))  # a clause, wherever it is told: the client library ends some of its own with a stop
         self.unknown = unknown
         self.retry_after_s = retry_after_s
 
