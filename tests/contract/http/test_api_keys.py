@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import re
-from itertools import product
 from typing import Any, get_args
 
 import pytest
@@ -13,8 +12,7 @@ from reservoir.domain.times import HOUR_MS
 from reservoir.http.visit import Route
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import App, Caller, at, cursor_of, lasts_ms
+from tests.support.service import App, Caller, at, cursor_of, kept, lasts_ms
 from tests.support.walk import Named, ask, in_order, name_of
 
 KEY = re.compile(r"rsv_acme_[a-z2-7]{12}_[a-z2-7]{52}")
@@ -32,7 +30,7 @@ async def test_a_key_is_shown_once(app: App, admin: Caller, client: Commands) ->
     assert told["key"] not in listed.text
     (mine,) = [one for one in listed.json["items"] if one["id"] == told["id"]]
     assert {**mine, "last_used_at": None} == {name: value for name, value in told.items() if name != "key"}
-    everything = str(snapshot(client))
+    everything = str(kept(client))
     assert told["key"] not in everything
     assert told["key"].rpartition("_")[2] not in everything
     assert hashlib.sha256(told["key"].encode()).hexdigest() in everything
@@ -84,9 +82,9 @@ async def test_pages_of_keys(admin: Caller) -> None:
 )
 async def test_a_bad_key_is_refused(admin: Caller, body: Any, where: list[str], client: Commands) -> None:
     """A 422 that names every bad field, and no key."""
-    before = snapshot(client)
+    before = kept(client)
     (await admin.post("/v1/api-keys", body)).invalid(*where)
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_a_revoked_key_is_gone(app: App, admin: Caller) -> None:
@@ -197,12 +195,12 @@ async def test_a_key_of_several_scopes_reaches_what_the_widest_does(app: App, ad
 async def test_nobody_is_authenticated_on_any_route(app: App, admin: Caller, client: Commands) -> None:
     """Down every route, no key and a forged one are 401 before anything else, and nothing is done."""
     await admin.make_list("West", ["p1"])
-    before = snapshot(client)
+    before = kept(client)
     for route in in_order():
         for caller in (app.caller(), app.caller("rsv_acme_aaaaaaaaaaaa_" + "a" * 52)):
             (await ask(caller, route, Named())).refused(401, "unauthenticated")
             (await caller(route.method, re.sub("{[^}]*}", "nowhere", route.path) + "?bogus=1", data=b"no json")).refused(401, "unauthenticated")
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 # Two processes
@@ -214,7 +212,7 @@ async def test_a_revoked_key_stops_at_once_in_every_process(app: App, other_app:
     claim = await admin.take("west", hold_seconds=600)
     told = await admin.claim_one("c-1", hold_seconds=600)
     for route in in_order():
-        for scope, named in product(("admin", "read"), (Named(claim=claim["id"]), Named("nowhere", prospect="nobody"))):
+        for scope, named in (("admin", Named(claim=claim["id"])), ("read", Named("nowhere", prospect="nobody"))):
             made = (await admin.post("/v1/api-keys", {"name": "to go", "scopes": [scope]}, 201)).json
             there = other_app.caller(made["key"])
             await there.get("/v1/org")

@@ -10,8 +10,7 @@ import pytest
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import ANA, App, Caller, at, lasts_ms
+from tests.support.service import ANA, App, Caller, at, kept, lasts_ms
 
 NOWHERE = "aaaaaaaaaaaaaaaa00"
 
@@ -219,9 +218,9 @@ async def test_r16_the_limit_of_extensions(admin: Caller, client: Commands, hold
     told.refused(409, "extension-limit")
     assert extended == limit_ms // HOUR_MS
     assert limit_ms - HOUR_MS < lasts_ms(standing) <= limit_ms
-    state = snapshot(client)
+    state = kept(client)
     (await admin.after(claim, "extend", {"seconds": 3_600})).refused(409, "extension-limit")
-    assert snapshot(client) == state
+    assert kept(client) == state
     (await admin.after(claim, "extend", {"seconds": 60}, 200))
 
 
@@ -260,11 +259,11 @@ async def test_a_disposition_is_kept_with_the_claim(admin: Caller, reserved: Any
 async def test_the_same_disposition_again_records_nothing_more(admin: Caller, reserved: Any, client: Commands) -> None:
     """Defaults filled in, the same body is the same disposition: the store is as it was; another one is in the history, too."""
     await admin.after(reserved, "disposition", {"outcome": "busy"}, 200)
-    before = snapshot(client)
+    before = kept(client)
     await admin.after(reserved, "disposition", {"outcome": "busy", "remove": False, "note": None}, 200)
-    assert snapshot(client) == before
+    assert kept(client) == before
     await admin.after(reserved, "disposition", {"outcome": "failed"}, 200)
-    kinds = [entry["type"] for entry in snapshot(client)["reservoir:{acme}:history"].value]
+    kinds = [entry["type"] for entry in kept(client)["reservoir:{acme}:history"].value]
     assert kinds.count("disposition.recorded") == 2
 
 
@@ -342,7 +341,7 @@ async def test_a_note_is_kept_as_it_was_written(admin: Caller, reserved: Any, no
 async def test_a_note_is_not_in_the_history(admin: Caller, reserved: Any, client: Commands) -> None:
     """The history has ids only."""
     await admin.after(reserved, "disposition", {"outcome": "busy", "note": "his mother picked up"}, 200)
-    assert "mother" not in str(snapshot(client)["reservoir:{acme}:history"].value)
+    assert "mother" not in str(kept(client)["reservoir:{acme}:history"].value)
 
 
 # Time

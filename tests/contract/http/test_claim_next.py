@@ -9,8 +9,7 @@ import pytest
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import ANA, BEN, App, Caller, ids_of, lasts_ms
+from tests.support.service import ANA, BEN, App, Caller, ids_of, kept, lasts_ms
 
 
 async def test_a_claim_is_told_whole(admin: Caller) -> None:
@@ -116,10 +115,10 @@ async def test_nothing_available_is_an_answer_and_takes_nothing(admin: Caller, c
     west = await admin.make_list("West", ["p1", "p2"])
     first = await admin.take(west, hold_seconds=600)
     await admin.take(west)
-    before = snapshot(client)
+    before = kept(client)
     told = await admin.claim(west, expect=200, key="k-1")
     assert told.json == {"claims": [], "list": {"id": west, "multi_rep_dialing": True, "available": 0, "next_available_at": first["expires_at"]}}
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_an_empty_list_has_nothing_and_never_will(admin: Caller) -> None:
@@ -192,10 +191,10 @@ async def test_claim_ids_are_unique_over_all_orgs(app: App, admin: Caller) -> No
 async def test_a_bad_field_is_named_and_nothing_is_taken(admin: Caller, client: Commands, change: dict[str, Any], where: str) -> None:
     """Each field out of its bounds is a 422 that points at it and at nothing else, and nobody is taken."""
     west = await admin.make_list("West", ["p1"])
-    before = snapshot(client)
+    before = kept(client)
     told = await admin.post(f"/v1/lists/{west}/claims", {**ANA, "mode": "parallel"} | change)
     told.invalid(where)
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_every_bad_field_is_named_at_once(admin: Caller) -> None:

@@ -10,8 +10,7 @@ import pytest
 
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import BEN, Caller, csv_of, ids_of, operation_of
+from tests.support.service import BEN, Caller, csv_of, ids_of, kept, operation_of
 from tests.support.waiting import await_until
 
 PHONE = "+14155550100"
@@ -137,20 +136,20 @@ async def test_ndjson(west: Caller) -> None:
 async def test_a_file_that_cannot_be_read_leaves_the_list_as_it_was(west: Caller, client: Commands, file: bytes, slug: str) -> None:
     """422, the keyspace as before, and the last sync still the one before."""
     await west.fill("west", ["p1", "p2"])
-    before = snapshot(client)
+    before = kept(client)
     told = (await west.put("west", file)).refused(422, slug)
     if slug == "no-rows" and b"p1" in file:
         assert ([row["line"] for row in told.json["rejected"]], told.json["rejected_count"]) == ([2, 3], 2)
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_ndjson_without_a_good_row(west: Caller, client: Commands) -> None:
     """422 no-rows, also for nothing at all, and the list is as before."""
     await west.fill("west", ["p1"])
-    before = snapshot(client)
+    before = kept(client)
     for file in (b"", b"nonsense\n{}\n"):
         assert (await west.put("west", file, NDJSON)).slug in {"no-rows", "invalid-csv"}
-        assert snapshot(client) == before
+        assert kept(client) == before
 
 
 async def test_a_list_with_a_source_takes_no_file(admin: Caller) -> None:
@@ -255,7 +254,7 @@ async def test_a_list_deleted_under_an_upload_stays_deleted(west: Caller, client
     await west("DELETE", "/v1/lists/west", expect=204)
     upload.end()
     (await running).refused(404, "list-not-found")
-    assert not [key for key in snapshot(client) if ":list:" in key or "lists-of" in key]
+    assert not [key for key in kept(client) if ":list:" in key or "lists-of" in key]
 
 
 async def break_off(admin: Caller, sent: bytes, *, broken: bool) -> bytes:
@@ -313,9 +312,9 @@ async def test_a_client_that_is_gone(west: Caller) -> None:
 async def test_a_body_that_breaks_off_before_its_first_row(west: Caller, client: Commands) -> None:
     """400 body-incomplete, and nothing at all has happened."""
     await west.fill("west", ["old"])
-    before = snapshot(client)
+    before = kept(client)
     assert (await break_off(west, b"id,pho", broken=True)).startswith(b"HTTP/1.1 400 ")
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_r13_a_reserved_member_stays_reserved_through_a_sync_and_frees_at_its_place(west: Caller, client: Commands) -> None:

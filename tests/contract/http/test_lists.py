@@ -8,8 +8,7 @@ import pytest
 from reservoir.domain.times import DAY_MS
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import Caller, cursor_of, ids_of, lasts_ms
+from tests.support.service import Caller, cursor_of, ids_of, kept, lasts_ms
 from tests.support.waiting import await_until
 
 NO_PLAN = {"every_minutes": None, "refill_below": None, "fetch": "all"}
@@ -57,9 +56,9 @@ async def test_many_at_once_get_ids_of_their_own(admin: Caller) -> None:
 async def test_a_given_id_that_is_taken(admin: Caller, client: Commands) -> None:
     """409 list-exists, and the list that has it stays as it is."""
     await admin.make_list("West", ["p1"])
-    before = snapshot(client)
+    before = kept(client)
     (await admin.post("/v1/lists", {"id": "west", "name": "Another", "integration": "csv"})).refused(409, "list-exists")
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 @pytest.mark.parametrize(
@@ -192,9 +191,9 @@ async def test_a_patch_is_merged(admin: Caller, patch: dict[str, Any], expected:
 async def test_a_bad_patch_changes_nothing(admin: Caller, patch: Any, where: list[str], client: Commands) -> None:
     """The whole is checked as it would be; a 422 points at what is wrong, and the list is as it was."""
     await admin.post("/v1/lists", {"id": "a", "name": "A", "integration": "salesforce", "source": REPORT}, 201)
-    before = snapshot(client)
+    before = kept(client)
     (await admin.patch("/v1/lists/a", patch)).invalid(*where)
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_if_match(admin: Caller) -> None:
@@ -229,7 +228,7 @@ async def test_a_deleted_list_is_gone_and_its_id_is_free_at_once(admin: Caller, 
     await admin.after(claim, "disposition", {"outcome": "busy", "remove": True}, 200)
     assert (await admin("DELETE", "/v1/lists/west", expect=204)).text == ""
     (await admin("DELETE", "/v1/lists/west")).refused(404, "list-not-found")
-    assert not [key for key in snapshot(client) if ":list:" in key or "lists-of" in key or "sweep:" in key]
+    assert not [key for key in kept(client) if ":list:" in key or "lists-of" in key or "sweep:" in key]
     assert await admin.make_list("West", ["p1", "p0"]) == "west"
     assert (await admin.counts("west"))["reserved"] == 1
     age(client, "acme", "csv:p0", DAY_MS + 1)

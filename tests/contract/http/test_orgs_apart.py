@@ -7,8 +7,8 @@ import pytest
 
 from reservoir.http.visit import Route
 from tests.support.commands import Commands
-from tests.support.keyspace import Entry, snapshot
-from tests.support.service import BEN, App, Caller, ids_of
+from tests.support.keyspace import Entry
+from tests.support.service import BEN, App, Caller, ids_of, kept
 from tests.support.walk import Named, ask, in_order, name_of
 
 MASKS = (
@@ -32,8 +32,7 @@ def masked(text: str) -> str:
 
 
 def acmes(client: Commands) -> dict[str, Entry]:
-    """The org's keys, but for the one in which any process may note, for all orgs, when API keys were used."""
-    return {key: entry for key, entry in snapshot(client).items() if "{acme}" in key and not key.endswith(":keys-used")}
+    return {key: entry for key, entry in kept(client).items() if "{acme}" in key}
 
 
 async def acme_with_everything(acme: Caller) -> Named:

@@ -7,8 +7,7 @@ import pytest
 from reservoir.domain.times import DAY_MS
 from tests.support.builders import age
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import ANA, BEN, App, Caller, cursor_of, ids_of, path_part
+from tests.support.service import ANA, BEN, App, Caller, cursor_of, ids_of, kept, path_part
 
 
 @pytest.fixture
@@ -121,10 +120,10 @@ async def test_a_bad_cursor_is_refused(taken: Caller, cursor: str) -> None:
 @pytest.mark.parametrize("after", [[0, ""], [-1, "x"], [2**62, "zzz"], [1, "\0{}*"], [1, "no colon"], [0, "\N{PARTY POPPER}" * 50]])
 async def test_a_cursor_that_somebody_made_harms_nobody(taken: Caller, after: list[Any], client: Commands) -> None:
     """A well-formed cursor that no page ended with is answered with a page, from wherever it points to."""
-    before = snapshot(client)
+    before = kept(client)
     told = await taken.get("/v1/reservations", cursor=cursor_of(after))
     assert set(ids_of(told.json["items"])) <= {"p1", "p2", "p3", "p4", "p5", "c-1", "7"}
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_a_parameter_given_twice(taken: Caller) -> None:
@@ -222,11 +221,11 @@ async def test_a_bad_lookup_names_each_bad_prospect(taken: Caller) -> None:
 @pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH", "POST"])
 async def test_r6_there_is_no_way_to_remove_a_reservation(taken: Caller, method: str, client: Commands) -> None:
     """R6: no method but GET is allowed on a reservation, and none on all of them, for the admin either."""
-    before = snapshot(client)
+    before = kept(client)
     for path in ("/v1/reservations/csv/p1", "/v1/reservations"):
         told = (await taken(method, path, {} if method != "DELETE" else {"expires_at": None})).refused(405, "method-not-allowed")
         assert told.headers["Allow"] == "GET"
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_r6_nothing_an_admin_may_do_removes_a_reservation(app: App, admin: Caller) -> None:

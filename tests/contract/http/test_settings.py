@@ -7,8 +7,7 @@ import pytest
 
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from tests.support.commands import Commands
-from tests.support.keyspace import snapshot
-from tests.support.service import App, Caller, at, lasts_ms
+from tests.support.service import App, Caller, at, kept, lasts_ms
 
 SETTING = "/v1/integrations/csv/multi-rep-dialing"
 DEFAULT = {"enabled": False, "reservation_timeout": {"unit": "day", "duration": 1}, "updated_at": None, "updated_by": None}
@@ -96,12 +95,12 @@ async def test_r8_a_bad_duration_is_refused_and_the_old_setting_stays(admin: Cal
     """R8: what is no positive integer, or absurdly long, is a 422 that names the field and the reason; the setting and its ETag are as before."""
     await admin.enable(unit="day", duration=2)
     tag = (await admin.get(SETTING)).headers["ETag"]
-    before = snapshot(client)
+    before = kept(client)
     told = await admin("PATCH", SETTING, data=text.encode(), headers={"Content-Type": "application/merge-patch+json"})
     told.invalid(*where)
     assert all(error["detail"] for error in told.json["errors"])
     assert len(told.text) < 2_000
-    assert snapshot(client) == before
+    assert kept(client) == before
     assert (await admin.get(SETTING)).headers["ETag"] == tag
 
 
@@ -218,9 +217,9 @@ async def test_what_was_read_can_be_sent_back(admin: Caller) -> None:
 )  # fmt: skip
 async def test_a_bad_org_changes_nothing(admin: Caller, patch: Any, where: list[str], client: Commands) -> None:
     """An unknown zone or region, and any change of id or sandbox, is a 422; every bad field is named, and the org is as before."""
-    before = snapshot(client)
+    before = kept(client)
     (await admin.patch("/v1/org", patch)).invalid(*where)
-    assert snapshot(client) == before
+    assert kept(client) == before
 
 
 async def test_the_phone_region_is_how_numbers_are_read_from_then_on(admin: Caller) -> None:
