@@ -26,7 +26,7 @@ from tests.support.commands import Commands
 from tests.support.engine import EngineProcess
 from tests.support.keyspace import snapshot
 from tests.support.proxy import Proxy, proxy_to
-from tests.support.waiting import await_until
+from tests.support.waiting import POLL_S, await_until
 
 PATIENCE_S = 60.0
 """Far above what anything here may take, and far below for ever."""
@@ -55,6 +55,7 @@ class Dialer:
                 return await self.claim(rep, key=key, **how)
             except StoreUnavailableError:
                 assert asyncio.get_running_loop().time() < deadline_s
+                await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager
