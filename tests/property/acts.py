@@ -82,6 +82,10 @@ class Acts(RuleBasedStateMachine):
         assert (told.member is None) == (not versions)
         assert told.member is None or orjson.loads(told.member)["fields"]["version"] in versions
 
+    def met(self, org: model.Org, of: model.Prospect) -> None:
+        """A script met a prospect who is taken: if a hand had deleted the key, it is there again."""
+        self.torn.discard((org.id, f"{of[0]}:{of[1]}"))
+
     def draw_org(self, data: st.DataObject) -> model.Org:
         return self.orgs[data.draw(st.sampled_from(("acme",) * 7 + ("beta",)), "org")]
 

@@ -29,7 +29,7 @@ class Checks(Acts):
     def nothing_contradicts(self) -> None:
         """Every key is declared, every index of every list agrees with the witness, the keys and the claims; other orgs are as they were."""
         state, now_ms = snapshot(self.world.commands), self.world.now_ms()
-        assert strays(state) == []
+        assert strays({key: entry for key, entry in state.items() if self.before.get(key) != entry}) == []
         for id_, org in self.orgs.items():
             start = prefix(id_)
             if id_ not in self.acted:
@@ -86,14 +86,15 @@ class Checks(Acts):
             org, acted = self.orgs[id_], self.acted
             states, _ = self.ask(org, lambda to, known: to.lists.page(known, 100, None))
             assert [state.definition.id for state in states] == sorted(org.lists)
-            for state in states:
-                self.read_list(org, org.lists[state.definition.id], state)
-                self.read_members(org, state.definition.id)
-            self.read_reservations(org)
+            now_ms = self.world.now_ms()
+            for number, state in enumerate(states):
+                self.read_list(org, org.lists[state.definition.id], state, now_ms)
+                self.read_members(org, state.definition.id, 2 if number == self.turn % len(states) else 100, now_ms)
+            self.read_reservations(org, now_ms)
             self.acted = acted
 
-    def read_list(self, org: model.Org, list_: model.List, told: ListState) -> None:
-        now_ms, counts = self.world.now_ms(), told.counts
+    def read_list(self, org: model.Org, list_: model.List, told: ListState, now_ms: int) -> None:
+        counts = told.counts
         held = [claim for claim in org.taken_in(list_, now_ms) if claim.state == "held"]
         undialable = len(list_.order) - len(list_.dialable())
         available = len(org.free(list_, now_ms))
@@ -108,9 +109,9 @@ class Checks(Acts):
             assert (sync.fetched, sync.added, sync.updated, sync.left) == (run.fetched, run.added, run.updated, run.left)
             assert (sync.rejected_count, sync.complete) == (run.rejected, run.state == "done")
 
-    def read_members(self, org: model.Org, name: str) -> None:
+    def read_members(self, org: model.Org, name: str, size: int, now_ms: int) -> None:
         """The members, page by page, as a rep sees them."""
-        list_, rep, size = org.lists[name], REPS[self.turn % len(REPS)], 1 + self.turn % 5
+        list_, rep = org.lists[name], REPS[self.turn % len(REPS)]
         found: list[ListedMember] = []
         after: str | None = None
         while True:
@@ -120,7 +121,6 @@ class Checks(Acts):
             if not page.more:
                 break
             after = page.members[-1][1]
-        now_ms = self.world.now_ms()
         assert [member.prospect for member in found] == list_.order
         for member in found:
             holder, row = org.holder((list_.integration, member.prospect), now_ms), list_.rows[member.prospect]
@@ -128,16 +128,15 @@ class Checks(Acts):
             assert (member.status, member.reason) == (status, row.reason)
             assert (member.reservation and member.reservation.claim) == (holder and holder.id)
 
-    def read_reservations(self, org: model.Org) -> None:
+    def read_reservations(self, org: model.Org, now_ms: int) -> None:
         """All that is held or reserved, soonest to end first, page by page."""
         found: list[Reservation] = []
         after = None
         while True:
-            page, after = self.ask(org, lambda to, known, after=after: to.reservations.page(known, Filter(), 1 + self.turn % 4, after))  # type: ignore[misc]
+            page, after = self.ask(org, lambda to, known, after=after: to.reservations.page(known, Filter(), (3, 100)[self.turn % 2], after))  # type: ignore[misc]
             found += page
             if after is None:
                 break
-        now_ms = self.world.now_ms()
         assert [(one.claim, one.state, one.expires_at_ms) for one in found] == [(one.id, one.state, one.ends_ms) for one in org.live(now_ms)]
         for told in found:
             claim = org.claims[told.claim or ""]

@@ -10,7 +10,6 @@ from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.syncs import SyncStore
-from tests.conftest import known
 from tests.property.office import member_of
 from tests.support.builders import age
 from tests.support.commands import Commands
@@ -48,8 +47,8 @@ class Acme:
 
 
 @pytest.fixture
-async def at_acme(orgs: OrgStore, acme: Org, client: Commands) -> Acme:
-    return Acme(orgs, await known(orgs, "acme"), ClaimStore(orgs), client)
+def at_acme(orgs: OrgStore, acme: Org, client: Commands) -> Acme:
+    return Acme(orgs, acme, ClaimStore(orgs), client)
 
 
 async def test_a_dry_list_says_when_one_frees_whom_this_rep_may_have(at_acme: Acme) -> None:
