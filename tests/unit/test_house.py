@@ -16,6 +16,7 @@ PACKAGE = Path(reservoir.__file__).parent
 
 LEVELS = {
     "domain": 0,
+    "client": 1,
     "config": 1,
     "telemetry": 1,
     "storage": 1,
@@ -34,6 +35,9 @@ ONLY_IN = {"redis": {"storage"}, "hiredis": {"storage"}, "aiohttp.web": {"http",
 
 LONGEST_MODULE = 330
 """Lines. What is longer wants to be two."""
+
+ALLOWED_IN_CLIENT = {"aiohttp", "yarl", "reservoir", *sys.stdlib_module_names}
+"""yarl has aiohttp's own URLs, and comes with it."""
 
 ALLOWED_IN_DOMAIN = {"reservoir", "pydantic", *sys.stdlib_module_names}
 
@@ -94,6 +98,19 @@ def test_the_domain_is_pure() -> None:
         if imported.split(".")[0] not in ALLOWED_IN_DOMAIN or imported.split(".")[0] in {"time", "logging", "asyncio", "socket", "os"}
     ]
     assert impure == []
+
+
+def test_the_client_needs_nothing_of_the_service() -> None:
+    """A dialer's client imports the standard library, aiohttp and the words of the domain."""
+    foreign = [
+        f"{name} imports {imported}"
+        for name, path in modules()
+        if room(name) == "client"
+        for imported in imports(path)
+        if imported.split(".")[0] not in ALLOWED_IN_CLIENT
+        or (imported.startswith("reservoir.") and room(imported.removeprefix("reservoir.")) not in {"client", "domain"})
+    ]
+    assert foreign == []
 
 
 def test_no_module_outgrows_its_reader() -> None:
