@@ -51,20 +51,23 @@ class ListStore:
 
     async def create(self, org: Org, wanted: ListDefinition, *, exact: bool, by: str) -> str | Refused:
         """Creates a list and returns its id: the wanted one, or, unless ``exact``, the next free one after it (``-2``, ``-3``, …)."""
-        reply = await self._orgs.write(
-            "create_list",
-            org,
-            wanted.id,
-            int(not exact),
-            wanted.name,
-            wanted.integration,
-            orjson.dumps(wanted.source),
-            orjson.dumps(wanted.sync),
-            orjson.dumps({"by": by, "name": wanted.name}),
-        )
-        if reply[0] != b"created":
-            return Refused("list-exists", f"There is a list {wanted.id!r} already.")
-        return replies.text(reply[2])
+        while True:
+            reply = await self._orgs.write(
+                "create_list",
+                org,
+                wanted.id,
+                int(not exact),
+                wanted.name,
+                wanted.integration,
+                orjson.dumps(wanted.source),
+                orjson.dumps(wanted.sync),
+                orjson.dumps({"by": by, "name": wanted.name}),
+            )
+            if reply[0] == b"created":
+                return replies.text(reply[2])
+            if reply[0] != b"sweeping":
+                return Refused("list-exists", f"There is a list {wanted.id!r} already.")
+            await self._sweep(org, replies.text(reply[2]))
 
     async def change(self, org: Org, before: ListDefinition, after: ListDefinition, by: str) -> bool | Refused:
         """Changes a definition. False: it was changed by somebody else since it was read; read it anew."""

@@ -6,6 +6,7 @@ import pytest
 
 from reservoir.domain.claims import Claim, Granted
 from reservoir.domain.lists import ListDefinition
+from reservoir.domain.refusals import Refused
 from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
@@ -72,3 +73,17 @@ async def test_a_repeat_counts_whom_nobody_has_any_more(at_acme: Acme) -> None:
     age(at_acme.client, "acme", "csv:p1", 2 * 86_400_000)
     again = await at_acme.claim("west", key="mine")
     assert (again.claims, again.available, again.next_available_at_ms) == (mine.claims, 1, None)
+
+
+async def test_a_list_that_takes_a_deleted_ones_id_is_not_moved_by_its_members(at_acme: Acme) -> None:
+    """R12: an id is free at once, for a list of another integration too, though nobody has untied the old members yet: claiming one of them touches only them."""
+    await at_acme.make_list("west", "101", "102")
+    assert (await at_acme.orgs.write("delete_list", at_acme.org, "west", "{}"))[0] == b"deleted"
+    await at_acme.make_list("west", "101", "102", integration="hubspot")
+    claimed = await at_acme.claims.claim_one(at_acme.org, "csv", "101", None, ANA, RequestKey.of(None, "/v1/claims", "101"))
+    assert isinstance(claimed, Claim)
+    west = await ListStore(at_acme.orgs).get(at_acme.org, "west")
+    assert not isinstance(west, Refused)
+    assert (west.counts.available, west.counts.reserved) == (2, 0)
+    assert isinstance(await at_acme.claims.release(at_acme.org, claimed.id), Refused)
+    await ListStore(at_acme.orgs).sweep(at_acme.org)

@@ -197,10 +197,12 @@ def test_a_list_made_anew_under_the_same_id_keeps_its_own(bench: Bench) -> None:
 
 
 def test_a_list_of_another_integration_under_the_same_id_keeps_nobody_tied(bench: Bench) -> None:
-    """The same record id in both: the old tie goes, the new one stays, and one's reservation does not touch the other's list."""
+    """The same record id in both: the new list comes when the old ties are gone, and one's reservation does not touch the other's list."""
     aside = delete(bench, "west")
-    bench.make_list("west", ["p3", "p1"], "hubspot")
+    reply = bench.call("create_list", "west", "0", "West", "hubspot", "null", "{}", "{}")
+    assert (reply[0], reply[2]) == ("sweeping", aside)
     bench.call("sweep_list", aside)
+    bench.make_list("west", ["p3", "p1"], "hubspot")
     state = bench.snapshot()
     assert state[bench.key("lists-of:hubspot")].value == {"p1": "west", "p3": "west"}
     assert state[bench.key("lists-of:csv")].value == {"p3": "east", "p4": "east", "p5": "east", "p6": "!east"}
