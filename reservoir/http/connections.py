@@ -40,10 +40,13 @@ class Connection(RequestHandler):
         else:
             self.log_debug("No request from %s: %s", request.remote, message)
             problem = ProblemError.invalid([{"parameter": "request", "detail": "this is no HTTP request that can be read, or its head is too long"}])
-        response = problem.response()
-        response.headers["X-Request-Id"] = random_name(16)
-        response.force_close()
-        return response
+        return _last_answer(problem)
+
+    async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None) -> tuple[web.StreamResponse, bool]:
+        """Writes the answer. The only one that comes from aiohttp itself is to an expectation that nobody can meet."""
+        if isinstance(resp, web.HTTPException):
+            resp = _last_answer(ProblemError.invalid([{"parameter": "Expect", "detail": "expected 100-continue, or nothing"}]))
+        return await super().finish_response(request, resp, start_time)
 
     def _break_off(self) -> bool:
         """Ends the body that is under way, with what came of it. False if none is."""
@@ -71,6 +74,13 @@ class Runner(web.AppRunner):
         made = await super()._make_server()
         options = made._kwargs  # noqa: SLF001 - the application added its own to the runner's, and they are kept nowhere else
         return Connections(made.request_handler, request_factory=made.request_factory, handler_cancellation=made.handler_cancellation, **options)
+
+
+def _last_answer(problem: ProblemError) -> web.Response:
+    response = problem.response()
+    response.headers["X-Request-Id"] = random_name(16)
+    response.force_close()
+    return response
 
 
 def broke_off(request: web.Request) -> bool:

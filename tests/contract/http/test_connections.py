@@ -103,6 +103,22 @@ async def test_what_is_no_request_behind_one_that_is(admin: Caller, raw: Raw) ->
     assert await raw.closed()
 
 
+@pytest.mark.parametrize("line", ["GET /v1/org", "POST /v1/claims", "GET /nowhere"])
+async def test_an_expectation_that_nobody_can_meet(admin: Caller, raw: Raw, line: str) -> None:
+    """It is refused in the form of every error."""
+    await raw.say(head(admin, line, "Expect: miracles"))
+    await refused(raw, 422, "invalid-request")
+
+
+async def test_a_body_that_does_not_come(admin: Caller, raw: Raw, monkeypatch: pytest.MonkeyPatch, client: Commands) -> None:
+    """400 body-incomplete after a time, though the client says that more will come; nothing is done."""
+    monkeypatch.setattr("reservoir.http.serving.BODY_WITHIN_S", 0.05)
+    before = kept(client)
+    await raw.say(head(admin, "POST /v1/lists", "Content-Length: 500", "Content-Type: application/json") + b'{"name": "We')
+    await refused(raw, 400, "body-incomplete")
+    assert kept(client) == before
+
+
 JSON = ("Content-Type: application/json", "Expect: 100-continue")
 CUT = {
     "a length that is not reached": ("Content-Length: 500", b'{"rep": "ana"'),

@@ -77,6 +77,10 @@ async def test_r17_the_same_ids_in_two_orgs_are_two_prospects(app: App, admin: C
     for verb, body in (("attempt", {}), ("release", {}), ("extend", {"seconds": 60}), ("disposition", {"outcome": "busy"})):
         (await globex.after(first, verb, body)).refused(404, "claim-not-found")
     assert (await admin.get(f"/v1/claims/{first['id']}")).json == first | {"disposition": None}
+    await admin.claim_one("p2")
+    assert (await globex.claim_one("p2", expect=200, mode="click_to_call")).json["reservation"] is None
+    assert (await globex.post("/v1/reservations/lookup", {"prospects": [{"integration": "csv", "id": "p2"}]}, 200)).json["reservations"] == [None]
+    assert [one["status"] for one in await globex.pages("/v1/lists/west/members")] == ["reserved", "available"]
 
 
 async def test_r17_an_org_that_looks_like_another_is_not_it(app: App) -> None:
