@@ -17,7 +17,7 @@ from reservoir.domain.settings import OrgProfile
 from reservoir.storage.claims import ClaimStore, RequestKey, Taker, UnknownOutcomeError
 from reservoir.storage.lane import Lane, LaneBrokenError, Replication
 from reservoir.storage.lists import ListStore
-from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.orgs import Org, OrgStore, StaleError
 from reservoir.storage.redis import StoreUnavailableError, open_store
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.syncs import SyncStore
@@ -325,6 +325,28 @@ async def test_a_refusal_after_a_lost_reply_is_an_unknown_outcome(ana: Dialer, p
         client("CONFIG", "SET", "maxmemory", "0")
     claims = await ana.claim(key=caught.value.key)
     granted_once(client, [("ana", claims)])
+
+
+async def test_a_setting_that_changes_while_a_reply_is_lost_makes_an_unknown_outcome(ana: Dialer, proxy: Proxy, client: Commands) -> None:
+    """R7, R15: the second sending is stale, but the first was granted: whoever asks anew under another key would be granted twice."""
+    proxy.lose(b"claimed", then=lambda: client("INCR", "reservoir:{acme}:generation"))
+    with pytest.raises(UnknownOutcomeError) as caught:
+        await ana.claim(count=2)
+    ana.org = await known(ana.orgs, "acme")
+    claims = await ana.claim(count=2, key=caught.value.key)
+    granted_once(client, [("ana", claims)])
+
+
+async def test_a_setting_that_changes_is_stale(ana: Dialer, client: Commands) -> None:
+    """R7: where nothing was lost, nothing was done, and the org is read anew."""
+    client("INCR", "reservoir:{acme}:generation")
+    with pytest.raises(StaleError):
+        await ana.claim()
+    assert reserved(client) == {}
+    refreshed = await ana.orgs.get("acme")
+    assert refreshed is not None
+    ana.org = refreshed
+    granted_once(client, [("ana", await ana.claim())])
 
 
 async def test_a_refusal_alone_is_known(ana: Dialer, client: Commands) -> None:

@@ -27,7 +27,6 @@ local run = flat(redis.call('HGETALL', key))
 if run.id ~= id or run.state ~= 'running' then
   return { 'sync-lost', now }
 end
-redis.call('XLEN', prefix .. 'history')
 local lease = integer(now + tonumber(ARGV[6]))
 if run.page and tonumber(ARGV[7]) <= tonumber(run.page) then
   redis.call('HSET', key, 'lease', lease)
