@@ -1,12 +1,13 @@
 """claim: the next prospects of a list, whoever asks, while multi-rep dialing is on."""
 
+import random
 from typing import Any
 
 import pytest
 
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from tests.contract.lua.expected import entry, freed, granted, moved, place, row, rows, token
-from tests.support.builders import Bench, Terms, data, reservation
+from tests.support.builders import Bench, Row, Terms, data, reservation
 from tests.support.keyspace import GONE
 
 BASE = "abcdefghijklmnop"
@@ -161,6 +162,39 @@ def test_a_prospect_is_back_at_the_instant_at_which_its_reservation_expires(benc
     assert bench.take().prospect == "p2"
     bench.age("csv:p1", 60_001)
     assert bench.take().prospect == "p1"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_the_next_one_is_the_first_that_nobody_has(bench: Bench, seed: int) -> None:
+    """R12, R13, R2: over two lists that share prospects, through holds, attempts, releases, ends and syncs, against a model of a dozen lines."""
+    chance = random.Random(seed)
+    orders = {"west": [f"p{number}" for number in range(12)], "east": [f"p{number}" for number in range(18, 5, -1)]}
+    for list_, prospects in orders.items():
+        bench.fill(list_, prospects)
+    taken: dict[str, Row] = {}
+    for _ in range(250):
+        act = chance.choice(["claim", "claim", "claim", "attempt", "release", "end", "sync"])
+        list_, prospect = chance.choice(["west", "east"]), chance.choice([*taken, None])
+        if act == "claim":
+            count = chance.randint(1, 4)
+            got = bench.taken(list_, count=count, hold_ms=chance.choice([0, 60_000]))
+            assert [row.prospect for row in got] == [one for one in orders[list_] if one not in taken][:count]
+            taken |= {row.prospect: row for row in got}
+        elif act == "sync":
+            chance.shuffle(orders[list_])
+            bench.fill(list_, orders[list_])
+        elif prospect is None:
+            continue
+        elif act == "attempt":
+            assert bench.call("attempt", taken[prospect].id)[0] == "claim"
+        elif act == "release":
+            said = bench.call("release", taken[prospect].id)[0]
+            assert said in {"released", "reservation-not-removable"}
+            if said == "released":
+                del taken[prospect]
+        elif act == "end":
+            bench.age(f"csv:{prospect}", DAY_MS + 1)
+            del taken[prospect]
 
 
 # What falls due
