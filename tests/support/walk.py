@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from reservoir.http.routes import ROUTES
@@ -21,6 +21,8 @@ class Named:
     prospect: str = "p1"
     key: str = "aaaaaaaaaaaa"
     integration: str = "csv"
+    session: str = "s-1"
+    rep: str = "ana@acme.com"
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ async def ask(caller: Caller, route: Route, named: Named, **how: Any) -> Told:
     """The good request of a route, asked by somebody."""
     request = REQUESTS[name_of(route)](named)
     path = route.path
-    for name in ("list", "claim", "prospect", "key", "integration"):
-        path = path.replace(f"{{{name}}}", path_part(getattr(named, name)))
+    for name, value in asdict(named).items():
+        path = path.replace(f"{{{name}}}", path_part(value))
     data = request.data if request.body is NO_JSON else json.dumps(request.body).encode()
     headers = {} if data is None else {"Content-Type": request.content or "application/json"}
     return await caller(route.method, path, data=data, headers=headers, **how)
