@@ -1,5 +1,7 @@
 """What is to be seen after every act, held against the model."""
 
+from dataclasses import dataclass
+
 from hypothesis.stateful import invariant
 
 from reservoir.domain.claims import Reservation
@@ -8,12 +10,21 @@ from reservoir.domain.refusals import Refused
 from reservoir.domain.times import rfc3339
 from reservoir.storage.keys import encoded, prefix
 from reservoir.storage.lists import ListedMember
-from reservoir.storage.reservations import Filter
+from reservoir.storage.orgs import Org
+from reservoir.storage.reservations import After, Filter
 from tests.property.acts import ORGS, REPS, Acts
+from tests.property.processes import Process
 from tests.support import model
 from tests.support.keyspace import Snapshot, contradictions, snapshot, strays
 
-ACT = {"id", "type", "at", "detail"}
+
+@dataclass(frozen=True)
+class Seen:
+    """What the service tells of an org."""
+
+    lists: list[ListState]
+    members: dict[str, list[ListedMember]]
+    reservations: list[Reservation]
 
 
 class Checks(Acts):
@@ -80,18 +91,46 @@ class Checks(Acts):
         }
 
     @invariant()
-    def lists_are_as_they_are(self) -> None:
+    def all_is_told_as_it_is(self) -> None:
         """Counts are exact at every moment, the order is the list's own, and each member's status and holder are what they are."""
-        for id_ in sorted(self.acted & self.orgs.keys()):
-            org, acted = self.orgs[id_], self.acted
-            states, _ = self.ask(org, lambda to, known: to.lists.page(known, 100, None))
-            assert [state.definition.id for state in states] == sorted(org.lists)
+        acted, self.acted = self.acted, set()
+        for id_ in sorted(acted & self.orgs.keys()):
+            org, seen = self.orgs[id_], self.ask(self.orgs[id_], self.see)
             now_ms = self.world.now_ms()
-            for number, state in enumerate(states):
+            assert [state.definition.id for state in seen.lists] == sorted(org.lists)
+            for state in seen.lists:
                 self.read_list(org, org.lists[state.definition.id], state, now_ms)
-                self.read_members(org, state.definition.id, 2 if number == self.turn % len(states) else 100, now_ms)
-            self.read_reservations(org, now_ms)
-            self.acted = acted
+                self.read_members(org, org.lists[state.definition.id], seen.members[state.definition.id], now_ms)
+            self.read_reservations(org, seen.reservations, now_ms)
+        self.acted = acted
+
+    async def see(self, process: Process, org: Org) -> Seen:
+        """Reads all that the service tells of the org, in pages of different sizes."""
+        states, _ = await process.lists.page(org, 100, None)
+        members: dict[str, list[ListedMember]] = {}
+        for number, state in enumerate(states):
+            members[state.definition.id] = found = []
+            after: str | None = None
+            while True:
+                size = 2 if number == self.turn % len(states) else 100
+                page = await process.lists.members(org, state.definition.id, size, after, self.looks)
+                assert not isinstance(page, Refused)
+                found += [member for member, _ in page.members]
+                if not page.more:
+                    break
+                after = page.members[-1][1]
+        reservations: list[Reservation] = []
+        last: After | None = None
+        while True:
+            some, last = await process.reservations.page(org, Filter(), (3, 100)[self.turn % 2], last)
+            reservations += some
+            if last is None:
+                return Seen(states, members, reservations)
+
+    @property
+    def looks(self) -> str:
+        """The rep as whom the members are looked at."""
+        return REPS[len(self.before) % len(REPS)]
 
     def read_list(self, org: model.Org, list_: model.List, told: ListState, now_ms: int) -> None:
         counts = told.counts
@@ -109,34 +148,17 @@ class Checks(Acts):
             assert (sync.fetched, sync.added, sync.updated, sync.left) == (run.fetched, run.added, run.updated, run.left)
             assert (sync.rejected_count, sync.complete) == (run.rejected, run.state == "done")
 
-    def read_members(self, org: model.Org, name: str, size: int, now_ms: int) -> None:
-        """The members, page by page, as a rep sees them."""
-        list_, rep = org.lists[name], REPS[self.turn % len(REPS)]
-        found: list[ListedMember] = []
-        after: str | None = None
-        while True:
-            page = self.ask(org, lambda to, known, after=after: to.lists.members(known, name, size, after, rep))  # type: ignore[misc]
-            assert not isinstance(page, Refused)
-            found += [member for member, _ in page.members]
-            if not page.more:
-                break
-            after = page.members[-1][1]
+    def read_members(self, org: model.Org, list_: model.List, found: list[ListedMember], now_ms: int) -> None:
         assert [member.prospect for member in found] == list_.order
         for member in found:
             holder, row = org.holder((list_.integration, member.prospect), now_ms), list_.rows[member.prospect]
-            status = "undialable" if row.reason else holder.state if holder else "removed" if member.prospect in list_.removed.get(rep, ()) else "available"
+            removed = member.prospect in list_.removed.get(self.looks, ())
+            status = "undialable" if row.reason else holder.state if holder else "removed" if removed else "available"
             assert (member.status, member.reason) == (status, row.reason)
             assert (member.reservation and member.reservation.claim) == (holder and holder.id)
 
-    def read_reservations(self, org: model.Org, now_ms: int) -> None:
-        """All that is held or reserved, soonest to end first, page by page."""
-        found: list[Reservation] = []
-        after = None
-        while True:
-            page, after = self.ask(org, lambda to, known, after=after: to.reservations.page(known, Filter(), (3, 100)[self.turn % 2], after))  # type: ignore[misc]
-            found += page
-            if after is None:
-                break
+    def read_reservations(self, org: model.Org, found: list[Reservation], now_ms: int) -> None:
+        """All that is held or reserved, soonest to end first."""
         assert [(one.claim, one.state, one.expires_at_ms) for one in found] == [(one.id, one.state, one.ends_ms) for one in org.live(now_ms)]
         for told in found:
             claim = org.claims[told.claim or ""]
@@ -152,5 +174,5 @@ class Checks(Acts):
             self.acted = set(ORGS)
             self.unswept.clear()
             self.nothing_contradicts()
-            self.lists_are_as_they_are()
+            self.all_is_told_as_it_is()
             assert [claim for org in self.orgs.values() for claim in org.due(self.world.now_ms())] == []

@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 from reservoir.domain import claims as domain
 from reservoir.domain.refusals import Refused
 from reservoir.storage.claims import RequestKey, Taker
-from tests.property.acts import HOLDS_S, IDS, KEYS, Acts, slug_of, takers
+from tests.property.acts import IDS, KEYS, Acts, slug_of, takers
 from tests.property.processes import Process
 from tests.support import model
 
@@ -178,10 +178,10 @@ class Dialing(Acts):
         self.release(*self.draw_claim(data, lambda claim: claim.state == "held"))
 
     @precondition(lambda self: any(org.claims for org in self.orgs.values()))
-    @rule(data=st.data(), seconds=st.sampled_from(HOLDS_S), times=st.sampled_from((1, 1, 1, 9, 26)))
-    def keep(self, data: st.DataObject, seconds: int, times: int) -> None:
-        """A call goes on and on, and the dialer says so before each end."""
-        self.extend(*self.draw_claim(data, lambda claim: claim.state in {"held", "reserved"}), seconds, times)
+    @rule(data=st.data(), how=st.sampled_from(((60, 1), (600, 1), (3_600, 1), (3_600, 28))))
+    def keep(self, data: st.DataObject, how: tuple[int, int]) -> None:
+        """A call goes on, and on and on, and the dialer says so before each end."""
+        self.extend(*self.draw_claim(data, lambda claim: claim.state in {"held", "reserved"}), *how)
 
     def attempt(self, org: model.Org, claim: model.Claim | None) -> None:
         refused = "claim-not-found" if claim is None else org.refuses_attempt(claim, self.world.now_ms())

@@ -15,6 +15,7 @@ from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, Acts, s
 from tests.property.processes import Process
 from tests.support import model
 
+first_rows = st.sampled_from([model.Row()] * 6 + [model.Row(1, "no-phone"), model.Row(1, "do-not-call")])
 rows = st.builds(model.Row, st.integers(1, 3), st.sampled_from([None, None, None, None, "no-phone", "do-not-call"]))
 
 
@@ -27,17 +28,17 @@ def member_of(integration: str, who: str, row: model.Row) -> Member:
 class Office(Acts):
     """All that is not dialing."""
 
-    @initialize(data=st.data(), zone=st.sampled_from(ZONES), sandbox=st.booleans())
-    def begin(self, data: st.DataObject, zone: str, sandbox: bool) -> None:
+    @initialize(data=st.data(), zone=st.sampled_from(ZONES), sandbox=st.booleans(), enabled=st.sampled_from((True, True, False)))
+    def begin(self, data: st.DataObject, zone: str, sandbox: bool, enabled: bool) -> None:
         """Two orgs with the same lists of the same prospects, who are in several of them."""
         for id_ in ORGS:
             self.world.run(self.processes[0].orgs.create(OrgProfile(id_, id_, zone, "US", sandbox)))
             org = self.orgs[id_] = model.Org(id_, zone, sandbox, {name: model.Setting() for name in ("salesforce", "hubspot", "csv")})
-            self.set_mode(org, "csv", enabled=True, unit="day", duration=1)
+            self.set_mode(org, "csv", enabled=enabled, unit="day", duration=1)
             for list_ in ("west", "east", "north"):
                 self.make(org, list_, LISTS[list_])
-                members = data.draw(st.lists(st.sampled_from(IDS[LISTS[list_]]), unique=True, min_size=2, max_size=5), f"{id_} {list_}")
-                self.sync(org, list_, [(who, model.Row()) for who in members])
+                who = st.lists(st.tuples(st.sampled_from(IDS[LISTS[list_]]), first_rows), unique_by=lambda one: one[0], min_size=2, max_size=5)
+                self.sync(org, list_, data.draw(who, f"{id_} {list_}"))
         self.acted = set(ORGS)
 
     # Admins
@@ -136,12 +137,12 @@ class Office(Acts):
         org.expected.append({"type": "sync.started", "integration": list_.integration, "list": name})
         return run
 
-    @rule(
-        data=st.data(),
-        act=st.sampled_from(("whole", "whole", "whole", "begin", "begin", "page", "page", "page", "page again", "finish", "fail", "fall silent")),
-    )
-    def work(self, data: st.DataObject, act: str) -> None:
+    @rule(data=st.data())
+    def work(self, data: st.DataObject) -> None:
         """A worker reads a source whole, or begins a run, or goes on with one, maybe one that was given up long ago."""
+        goes_on = [run for run in self.runs if self.lost(self.orgs[run[0]], *run[1:]) is None]
+        acts = ("page", "page again", "finish", "fail", "fall silent") if self.runs else ()
+        act = data.draw(st.sampled_from((*(acts * 2 if goes_on else acts), "whole", "whole", "begin", "begin")), "act")
         if act in {"whole", "begin"}:
             org = self.draw_org(data)
             list_ = self.draw_list(data, org)
@@ -150,7 +151,7 @@ class Office(Acts):
             else:
                 self.begin_run(org, list_)
             return
-        id_, list_, run = data.draw(st.sampled_from(self.runs[-2:] * 3 + self.runs[-6:]), "run")
+        id_, list_, run = data.draw(st.sampled_from(goes_on * 3 + self.runs[-3:]), "run")
         org = self.orgs[id_]
         if act == "finish":
             self.finish(org, list_, run)

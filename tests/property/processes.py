@@ -46,12 +46,12 @@ class World:
     def __init__(self, server: EngineProcess) -> None:
         self.server = server
         self.commands = Commands(server.port)
-        self._runner = asyncio.Runner()
+        self._loop = asyncio.new_event_loop()
         self._stores = [self.run(open_store(server.url)) for _ in range(2)]
 
     def run(self, work: Coroutine[Any, Any, Answer]) -> Answer:
         """Awaits the work on the world's own event loop."""
-        return self._runner.run(work)
+        return self._loop.run_until_complete(work)
 
     def processes(self) -> list[Process]:
         """Two processes that have just started."""
@@ -72,5 +72,5 @@ class World:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for store in self._stores:
             self.run(store.close())
-        self._runner.close()
+        self._loop.close()
         self.commands.close()

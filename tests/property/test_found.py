@@ -76,7 +76,7 @@ async def test_a_repeat_counts_whom_nobody_has_any_more(at_acme: Acme) -> None:
 
 
 async def test_a_list_that_takes_a_deleted_ones_id_is_not_moved_by_its_members(at_acme: Acme) -> None:
-    """R12: an id is free at once, for a list of another integration too, though nobody has untied the old members yet: claiming one of them touches only them."""
+    """An id is free at once, for another integration's list too, though nobody has untied the old members yet: claiming one of those touches none of these."""
     await at_acme.make_list("west", "101", "102")
     assert (await at_acme.orgs.write("delete_list", at_acme.org, "west", "{}"))[0] == b"deleted"
     await at_acme.make_list("west", "101", "102", integration="hubspot")
