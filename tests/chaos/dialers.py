@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,7 +11,6 @@ import aiohttp
 
 from tests.support.cli import Service, people, reservoir, service
 from tests.support.history import Record, double_dials, leaked, lost, takings
-from tests.support.proxy import Proxy, proxy_to
 
 DIALERS = 64
 ASKED_AGAIN_MOST = 400
@@ -36,28 +34,6 @@ def two_services(directory: Path, url: str) -> Iterator[tuple[list[Service], str
             assert running[0].ask("POST", "/v1/lists", key, {"id": name, "name": name, "integration": "csv"})[0] == 201
             assert running[0].put(name, key, people(count, first))[0] == 200
         yield running, key
-
-
-@contextmanager
-def losing(server_port: int) -> Iterator[Proxy]:
-    """A proxy before the store, on an event loop and in a thread of its own, so that it works while a test waits."""
-    ready, done = threading.Event(), threading.Event()
-    made: list[Proxy] = []
-
-    async def work() -> None:
-        async with proxy_to(server_port) as between:
-            made.append(between)
-            ready.set()
-            await asyncio.to_thread(done.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.run(work()), name="proxy")
-    thread.start()
-    ready.wait()
-    try:
-        yield made[0]
-    finally:
-        done.set()
-        thread.join()
 
 
 async def dial_everybody(services: Sequence[Service], key: str, record: Record) -> None:
