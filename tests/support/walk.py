@@ -38,9 +38,7 @@ NOTHING = Request()
 
 REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "claim_next": lambda _: Request({**ANA, "mode": "power"}),
-    "claim_one": lambda named: Request(
-        {"prospect": {"integration": named.integration, "id": named.prospect}, **ANA, "mode": "power", "list": named.list}
-    ),
+    "claim_one": lambda named: Request({"prospect": {"integration": named.integration, "id": named.prospect}, **ANA, "mode": "power", "list": named.list}),
     "get_claim": lambda _: NOTHING,
     "attempt": lambda _: Request({}),
     "release": lambda _: Request({}),

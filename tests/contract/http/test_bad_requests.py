@@ -233,9 +233,7 @@ async def test_the_order_of_refusals(app: App, admin: Caller, client: Commands) 
 )
 @pytest.mark.parametrize("content", ["application/json", "text/plain"])
 @pytest.mark.parametrize("text", [b"no json", b'{"a": 1}', b"[]", b" " * (MEBIBYTE + 1)], ids=["no json", "unknown", "no object", "too large"])
-async def test_what_the_path_names_comes_before_the_body(
-    admin: Caller, method: str, path: str, status: int, slug: str, content: str, text: bytes
-) -> None:
+async def test_what_the_path_names_comes_before_the_body(admin: Caller, method: str, path: str, status: int, slug: str, content: str, text: bytes) -> None:
     """404 whatever is wrong with the body, its type or its size."""
     (await send(admin, text, path + "?bogus=1", method, content)).refused(status, slug)
 

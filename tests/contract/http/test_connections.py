@@ -123,7 +123,7 @@ JSON = ("Content-Type: application/json", "Expect: 100-continue")
 CUT = {
     "a length that is not reached": ("Content-Length: 500", b'{"rep": "ana"'),
     "a chunk that is not finished": ("Transfer-Encoding: chunked", b'1f4\r\n{"rep": "ana"'),
-    "a last chunk that does not come": ("Transfer-Encoding: chunked", b'2\r\n{}\r\n'),
+    "a last chunk that does not come": ("Transfer-Encoding: chunked", b"2\r\n{}\r\n"),
 }
 
 

@@ -22,9 +22,7 @@ async def test_the_document_is_what_the_service_publishes_and_is_valid(app: App)
 async def test_every_route_of_the_router_is_in_the_document_and_no_other(app: App) -> None:
     """What can be asked and what the document tells of are the same methods on the same paths."""
     routed = {
-        (route.method, re.sub(r"{(\w+)}", r"{\1}", route.resource.canonical))
-        for route in make_app(app.services).router.routes()
-        if route.resource is not None
+        (route.method, re.sub(r"{(\w+)}", r"{\1}", route.resource.canonical)) for route in make_app(app.services).router.routes() if route.resource is not None
     }
     told = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
     assert routed == told

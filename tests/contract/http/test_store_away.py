@@ -60,9 +60,7 @@ async def test_r14_a_store_that_does_not_answer(own_engine: EngineProcess, acme:
     """R14: a claim whose outcome nobody knows is 503 with the key to ask again with; asked again, it is one grant."""
     own_engine.pause()
     try:
-        mine, made = await asyncio.gather(
-            acme.claim("west", expect=503, key="mine"), acme.claim_one("c-1", expect=503)
-        )
+        mine, made = await asyncio.gather(acme.claim("west", expect=503, key="mine"), acme.claim_one("c-1", expect=503))
     finally:
         own_engine.resume()
     mine.refused(503, "store-unavailable")
