@@ -9,9 +9,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.property.fleet import Caller, Fleet, fleet
 from tests.support.cli import people
 from tests.support.engine import EngineProcess
+from tests.support.fleet import Caller, Fleet, fleet
 from tests.support.history import Record, double_dials, instant_ms, leaked, lost, takings
 from tests.support.proxy import Fate
 from tests.support.waiting import await_until
