@@ -87,3 +87,14 @@ async def test_a_list_that_takes_a_deleted_ones_id_is_not_moved_by_its_members(a
     assert (west.counts.available, west.counts.reserved) == (2, 0)
     assert isinstance(await at_acme.claims.release(at_acme.org, claimed.id), Refused)
     await ListStore(at_acme.orgs).sweep(at_acme.org)
+
+
+@pytest.mark.parametrize("others", [("p2",), ("p2", "p3", "p4", "p5")])
+async def test_a_key_that_a_hand_set_costs_nobody_their_turn(at_acme: Acme, others: tuple[str, ...]) -> None:
+    """R13: where an operator's own key keeps the first of the list, the next is granted, however many this rep has removed elsewhere."""
+    await at_acme.make_list("west", "r1", "r2", "r3", "p1", *others)
+    for _ in range(3):
+        claim = await at_acme.take("west")
+        assert await at_acme.claims.dispose(at_acme.org, claim.id, "connected", remove=True, note=None) is None
+    at_acme.client("SET", "reservoir:{acme}:reservation:csv:p1", "hands off", "PX", 60_000)
+    assert [claim.prospect for claim in (await at_acme.claim("west")).claims] == ["p2"]

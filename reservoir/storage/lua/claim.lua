@@ -6,7 +6,7 @@ ARGV   4 list, 5 rep, 6 session, 7 mode, 8 count (1-50), 9 hold (ms; 0: the atte
 Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may be none: nothing is available, and nothing was remembered
        {'repeated', now, rows, available, next, enabled}                what the same key took before, as it stands
        {'more', now}                    more is due in the list than one call settles: call again, nothing was granted
-       {'on', now, place}               256 candidates were looked at and none could be had: call again from that place
+       {'on', now, place}               none of the candidates up to there could be had: call again from that place
        {'reused', now} | {'list-not-found', now} | {'integration-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same key and digest takes nothing more: 'repeated'.
 Bound  settles 256 prospects or 512 moves; looks at 256 candidates; grants at most 50 and 800 moves.
@@ -145,8 +145,8 @@ local function claim_next()
   local members = members_of(free)
   redis.call('ZCARD', base .. ':order')
   local rows, ids = grant(taker, free, by_list)
-  if #rows == 0 and #candidates == size then
-    local last = redis.call('ZSCORE', base .. ':order', candidates[size])
+  if #rows == 0 and (#free > 0 or #candidates == size) then
+    local last = redis.call('ZSCORE', base .. ':order', free[#free] or candidates[size])
     if last then
       return { 'on', now, last }
     end
