@@ -47,7 +47,6 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "invalid-request": (422, "The request is not valid"),
     "idempotency-key-reused": (422, "The idempotency key was used for another request"),
     "no-source": (422, "The list has no source to be synced from"),
-    "has-source": (422, "The list is filled from its source"),
     "no-rows": (422, "No row can be a member"),
     "invalid-csv": (422, "The file can not be read"),
     "too-many-requests": (429, "Too many requests"),

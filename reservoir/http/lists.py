@@ -102,7 +102,7 @@ async def put_members(visit: Visit, _: None) -> Answer | Refused:
     if content not in CONTENTS:
         raise ProblemError("unsupported-media-type", f"Expected {' or '.join(CONTENTS)}, found {visit.request.headers.get('Content-Type', 'none')[:80]}.")
     if state.definition.source is not None or state.definition.integration != "csv":
-        return Refused("has-source", "This list is filled from its source, not by hand.")
+        raise ProblemError.invalid([{"parameter": "list", "detail": "this list is filled from its source, not by hand"}])
     told = await visit.services.imports.run(visit.org.id, list_id, _chunks(visit.request), cast("Content", content))
     return told if isinstance(told, Refused) else Answer(answers.sync(told))
 
@@ -189,7 +189,7 @@ ROUTES = (
         "Put in the whole content of a csv list",
         find=find_list,
         answer="Sync",
-        problems=(*_NOT_FOUND, "sync-running", "has-source", "invalid-csv", "no-rows", "body-incomplete"),
+        problems=(*_NOT_FOUND, "sync-running", "invalid-csv", "no-rows", "body-incomplete"),
         media=CONTENTS,
         streams=True,
     ),
