@@ -82,9 +82,10 @@ class Acts(RuleBasedStateMachine):
         assert (told.member is None) == (not versions)
         assert told.member is None or orjson.loads(told.member)["fields"]["version"] in versions
 
-    def met(self, org: model.Org, of: model.Prospect) -> None:
-        """A script met a prospect who is taken: if a hand had deleted the key, it is there again."""
-        self.torn.discard((org.id, f"{of[0]}:{of[1]}"))
+    def met(self, org: model.Org, claim: model.Claim) -> None:
+        """A script met the claim that has a prospect: if a hand had deleted the key, it is there again. An unreserved claim has nobody, and mends nothing."""
+        if claim.state != "unreserved":
+            self.torn.discard((org.id, f"{claim.integration}:{claim.prospect}"))
 
     def draw_org(self, data: st.DataObject) -> model.Org:
         return self.orgs[data.draw(st.sampled_from(("acme",) * 7 + ("beta",)), "org")]

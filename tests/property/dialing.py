@@ -46,7 +46,7 @@ class Dialing(Acts):
         if repeated is not None:
             assert [claim.id for claim in told.claims] == [claim.id for claim in repeated]
             for again in repeated:
-                self.met(org, again.of)
+                self.met(org, again)
         else:
             self.granted_on(org, list_, taker, count, told.claims, now_ms)
             if key and told.claims:
@@ -109,7 +109,7 @@ class Dialing(Acts):
         assert slug_of(told) == refused
         if isinstance(told, Refused):
             if refused == "prospect-reserved" and holder:
-                self.met(org, of)
+                self.met(org, holder)
                 assert told.facts["reservation"].claim == holder.id  # type: ignore[attr-defined]  # facts are of any kind
             return
         if repeated is None:
@@ -118,7 +118,7 @@ class Dialing(Acts):
                 org.tokens[key] = request, [told.id]
         else:
             assert [told.id] == [claim.id for claim in repeated if not isinstance(claim, str)]
-            self.met(org, of)
+            self.met(org, org.claims[told.id])
         self.held_against(org, told, org.claims[told.id])
 
     def unknown(self, org: model.Org, of: model.Prospect, list_: str | None) -> str | None:
@@ -189,7 +189,7 @@ class Dialing(Acts):
         assert slug_of(told) == refused
         if claim and isinstance(told, domain.Claim):
             org.attempted(claim, told.attempted_at_ms or 0)
-            self.met(org, claim.of)
+            self.met(org, claim)
             self.held_against(org, told, claim)
 
     def release(self, org: model.Org, claim: model.Claim | None) -> None:
@@ -217,7 +217,7 @@ class Dialing(Acts):
                 until_ms = told.expires_at_ms or 0
                 assert until_ms == claim.ends_ms or before_ms <= until_ms - seconds * 1_000 <= after_ms
                 org.extended(claim, until_ms)
-                self.met(org, claim.of)
+                self.met(org, claim)
                 assert until_ms == claim.ends_ms
                 self.held_against(org, told, claim)
 
