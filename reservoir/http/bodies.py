@@ -191,10 +191,17 @@ class Columns(Body):
     time_zone: Name | None = None
 
 
+def _source_kind(name: str) -> str:
+    kinds = [kind for integration in integrations().values() for kind in integration.kinds]
+    if name not in kinds:
+        raise InvalidError(f"expected one of {', '.join(kinds)}, found {name[:80]}")
+    return name
+
+
 class Source(Body):
     """Where a list's members come from: a record of the CRM by its id, or, for ``soql``, a query."""
 
-    kind: Literal["report", "list_view", "soql", "campaign", "list"]
+    kind: Annotated[str, AfterValidator(_source_kind)]
     id: Name | None = None
     query: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
     columns: Columns | None = None
@@ -216,9 +223,6 @@ class SyncPlan(Body):
     fetch: Literal["all", "first_page"] | None = "all"
 
 
-KINDS = {"salesforce": ("report", "list_view", "soql", "campaign"), "hubspot": ("list",)}
-
-
 class ListFields(Body):
     """What can be said of a list, before and after a patch."""
 
@@ -238,8 +242,8 @@ class ListFields(Body):
                 raise InvalidError(f"a {integration} list has no source: its members are put in")
         elif value is None:
             raise InvalidError(f"a {integration} list needs a source")
-        elif value.kind not in KINDS.get(integration, (value.kind,)):
-            raise InvalidError(f"expected one of {', '.join(KINDS[integration])}, found {value.kind}")
+        elif value.kind not in (kinds := integrations()[integration].kinds):
+            raise InvalidError(f"expected one of {', '.join(kinds)}, found {value.kind}")
         return value
 
     @field_validator("sync")

@@ -1,12 +1,14 @@
 """What an integration is, and which there are."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from typing import Any
 
 from reservoir.domain.ids import INTEGRATION
+from reservoir.integrations.source import Pace, Source
 
 ENTRY_POINTS = "reservoir.integrations"
 """The entry point group in which another package offers an Integration."""
@@ -16,13 +18,20 @@ ENTRY_POINTS = "reservoir.integrations"
 class Integration:
     """A type of source.
 
-    **Shape**: ``prospect_id`` gives a record's canonical id, or raises ``InvalidError`` with a sentence; a canonical id stays as it is.
-    ``has_source`` says whether a list can be synced from it; without one its members are put in.
+    **Shape**: ``prospect_id`` gives a record's canonical id, or raises ``InvalidError`` with a sentence; a canonical id stays as it is. ``kinds`` are the kinds
+    of source that a list can be synced from; without any, its members are put in. ``connect`` opens a connection with the org's table of the config
+    (``[orgs.ID.NAME]``), in the thread that will use it.
     """
 
     name: str
     prospect_id: Callable[[str], str]
-    has_source: bool
+    kinds: tuple[str, ...] = ()
+    connect: Callable[[Any, Pace], Source] | None = field(default=None)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether a list can be synced from it."""
+        return bool(self.kinds)
 
 
 @cache
@@ -34,9 +43,9 @@ def integrations() -> Mapping[str, Integration]:
     from reservoir.integrations import csv, hubspot, salesforce  # here, so that they may import this module's words
 
     found = {
-        "salesforce": Integration("salesforce", salesforce.prospect_id, has_source=True),
-        "hubspot": Integration("hubspot", hubspot.prospect_id, has_source=True),
-        "csv": Integration("csv", csv.prospect_id, has_source=False),
+        "salesforce": Integration("salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign")),
+        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",)),
+        "csv": Integration("csv", csv.prospect_id),
     }
     for point in entry_points(group=ENTRY_POINTS):
         offered = point.load()

@@ -29,7 +29,7 @@ LEVELS = {
 }
 """A room may import its own level's neighbours only where they are named in NEIGHBOURS, and everything below."""
 
-NEIGHBOURS = {("config", "telemetry")}
+NEIGHBOURS = {("config", "telemetry"), ("integrations", "config")}
 
 ONLY_IN = {"redis": {"storage"}, "hiredis": {"storage"}, "aiohttp.web": {"http", "cli"}, "click": {"cli"}, "rich": {"cli"}}
 

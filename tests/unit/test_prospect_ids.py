@@ -140,7 +140,7 @@ def offering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_an_installed_package_offers_an_integration(offering: Path) -> None:
     """An Integration that another package offers is one like our own."""
-    offering.write_text("from reservoir.integrations.base import Integration\nOFFER = Integration('pipedrive', str.upper, has_source=False)\n")
+    offering.write_text("from reservoir.integrations.base import Integration\nOFFER = Integration('pipedrive', str.upper)\n")
     found = integrations()["pipedrive"]
     assert isinstance(found, Integration)
     assert found.prospect_id("a1") == "A1"
@@ -151,8 +151,8 @@ def test_an_installed_package_offers_an_integration(offering: Path) -> None:
     ("offer", "error", "sentence"),
     [
         ("'pipedrive'", TypeError, "is no Integration"),
-        ("Integration('csv', str, has_source=False)", ValueError, "'csv' exists already"),
-        ("Integration('Pipe Drive', str, has_source=False)", ValueError, "is no name"),
+        ("Integration('csv', str)", ValueError, "'csv' exists already"),
+        ("Integration('Pipe Drive', str)", ValueError, "is no name"),
     ],
 )
 def test_a_package_that_offers_something_else_is_named(offering: Path, offer: str, error: type[Exception], sentence: str) -> None:
