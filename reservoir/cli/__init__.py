@@ -9,6 +9,7 @@ import click
 
 from reservoir import __version__
 from reservoir.cli.demo import demo
+from reservoir.cli.doctor import doctor
 from reservoir.cli.failing import DONE, FAILED, report
 from reservoir.cli.lists import list_
 from reservoir.cli.options import accepts_config, example
@@ -36,7 +37,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, org, key, list_, reservations):
+for command in (serve, demo, status, doctor, org, key, list_, reservations):
     cli.add_command(command)
 
 

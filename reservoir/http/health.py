@@ -24,7 +24,8 @@ async def readyz(request: web.Request) -> web.StreamResponse:
     unusable = [str(finding) for finding in findings if finding.standing == "unusable"]
     unsafe = [str(finding) for finding in findings if finding.standing == "unsafe"]
     if not services.store.clock.trusted:
-        unusable.append("the store's clock is not where it should be")
+        jump_s = (services.store.clock.jump_ms or 0) / 1_000
+        unusable.append(f"the store's clock is {jump_s:+.1f} s from where it should be (`reservoir doctor --accept-clock` accepts it as it is)")
     if unusable or (unsafe and not services.config.redis.allow_unsafe):
         raise _not_ready(unusable + unsafe)
     return Answer({"status": "ready", "unsafe": unsafe}).response()

@@ -4,6 +4,7 @@ The host's clocks decide nothing. They only notice when the store's clock does s
 early, and would delete their keys by itself.
 """
 
+import json
 import time
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ TOLERANCE_MS = 2_000
 
 PROMPT_MS = 250
 """A reply that took longer than this says too little about when the store read its clock to correct the prediction by it."""
+
+WORD_GOOD_MS = 10_000
+"""For how long by the store's clock an operator's word on it is heeded: every process looks twice a second, and a leap that comes later is another matter."""
 
 
 class HostTime(NamedTuple):
@@ -26,6 +30,27 @@ class HostTime(NamedTuple):
         return cls(time.monotonic() * 1_000, time.time() * 1_000)
 
 
+class ClockWord(NamedTuple):
+    """An operator's word that the store's clock is right as it is: what it said then, and how far it was ahead of the operator's machine."""
+
+    at_ms: int
+    ahead_ms: int
+
+    @classmethod
+    def of(cls, kept: object) -> "ClockWord | None":
+        """The word as the store keeps it; None for what is none."""
+        try:
+            told = json.loads(kept) if isinstance(kept, bytes) else {}
+            return cls(int(told["at_ms"]), int(told["ahead_ms"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    @property
+    def text(self) -> str:
+        """How the store keeps it."""
+        return json.dumps({"at_ms": self.at_ms, "ahead_ms": self.ahead_ms})
+
+
 class StoreClock:
     """What the store's clock should say, predicted from the host's monotonic clock and corrected by every prompt reply.
 
@@ -37,6 +62,7 @@ class StoreClock:
         self._ahead_ms: float | None = None
         self._wall_ahead_ms = 0.0
         self.jump_ms: int | None = None
+        self._heeded: ClockWord | None = None
 
     @property
     def trusted(self) -> bool:
@@ -74,6 +100,14 @@ class StoreClock:
         """Takes the store's clock as it is from the next reply on: an operator's word."""
         self._ahead_ms = None
         self.jump_ms = None
+
+    def heed(self, word: ClockWord | None, now_ms: int) -> bool:
+        """Accepts the clock if the operator's word is about it as it is now, and was not heeded before; True if so. **Units**: ``now_ms`` by the store."""
+        if word is None or word == self._heeded or not 0 <= now_ms - word.at_ms <= WORD_GOOD_MS:
+            return False
+        self._heeded = word
+        self.accept()
+        return True
 
     def _believe(self, store_ms: int, sent: HostTime, received: HostTime) -> None:
         self._ahead_ms = store_ms - (sent.monotonic_ms + received.monotonic_ms) / 2

@@ -10,6 +10,8 @@ from urllib.parse import quote, unquote
 
 ORGS = "reservoir:orgs"
 ACTIVE = "reservoir:active"
+CLOCK = "reservoir:clock"
+DOCTOR = "reservoir:doctor"
 
 _PLAIN = "-._~@+"
 
@@ -50,6 +52,8 @@ _LIST = _ORG + "list:<list>"
 KEYS: tuple[Key, ...] = (
     Key(ORGS, "set", False, "the ids of all orgs", "an org leaves it when it is deleted"),
     Key(ACTIVE, "zset", False, "orgs in which something was taken lately, and when", "an org leaves it when nothing of it is taken"),
+    Key(CLOCK, "string", False, "an operator's last word that the store's clock is right (JSON)", "never: it is one, and a newer word takes its place"),
+    Key(DOCTOR, "string", True, "what `reservoir doctor` and `bench` write to see how long it takes", "after a minute"),
     Key(_ORG + "generation", "string", False, "moves on whenever a profile, a setting or an API key changes", "with the org"),
     Key(_ORG + "configured", "string", False, "the call that moved it last, to be known again if it is sent again", "with the org"),
     Key(_ORG + "org", "string", False, "the org's profile (JSON)", "with the org"),

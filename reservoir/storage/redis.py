@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
@@ -12,14 +12,16 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
 
-from reservoir.storage.clock import HostTime, StoreClock
+from reservoir.storage import keys
+from reservoir.storage.clock import ClockWord, HostTime, StoreClock
 from reservoir.storage.lane import Lane, LaneBrokenError, NotReplicatedError, Replication
+from reservoir.storage.links import Argument, ClientLink, Link
 from reservoir.storage.names import random_name
 from reservoir.storage.scripts import Script
 
-Argument = bytes | str | int | float
+__all__ = ["SEND_WITHIN_S", "Answered", "Argument", "Reply", "Store", "StoreFaultError", "StoreUnavailableError", "open_store"]
+
 Reply = list[object]
 
 ANSWER_WITHIN_S = 1.0
@@ -60,72 +62,6 @@ class Answered(NamedTuple):
 
     reply: Reply
     doubtful: bool
-
-
-class Link(Protocol):
-    """A way to the store: a lane, or a cluster's client."""
-
-    async def call(self, *command: Argument) -> object:
-        """The reply to a command; an error that the store replies is returned."""
-
-    async def ask(self, *command: Argument) -> object:
-        """The same, of a command whose reply does not tell by itself that it is its own."""
-
-    def drop(self, reason: str) -> None:
-        """Gives the connection up."""
-
-    async def close(self) -> None:
-        """Closes what is open."""
-
-
-_FOR_THE_CLIENT = ("COMMAND", "CLUSTER")
-"""Commands whose replies the client itself reads, to find its nodes."""
-
-
-_OF_TWO_WORDS = frozenset({"SCRIPT", "CONFIG"})
-"""Commands that the client knows, and sends to the right nodes, by two words in one."""
-
-
-class ClientLink:
-    """A client of redis-py as a link: for a cluster, where each key has its node, and for tests of the Python around the store."""
-
-    def __init__(self, client: "RedisCluster | SupportsCommands") -> None:
-        self._client = client
-        parsed: dict[str, object] = getattr(client, "response_callbacks", {})
-        for command in [name for name in parsed if not name.upper().startswith(_FOR_THE_CLIENT)]:
-            parsed.pop(command)  # the raw replies are what the callers read
-
-    async def call(self, *command: Argument) -> object:
-        """The reply as the store gave it."""
-        if command[0] in _OF_TWO_WORDS:
-            command = (" ".join(map(str, command[:2])), *command[2:])
-        try:
-            return await self._client.execute_command(*command)
-        except ResponseError as error:
-            return hiredis.ReplyError(f"{_code_of(error)}{error}")
-        except (RedisError, OSError, TimeoutError) as error:
-            raise LaneBrokenError(str(error) or type(error).__name__, sent=True) from error
-
-    async def ask(self, *command: Argument) -> object:
-        """The reply as the store gave it: each command has a connection of the client's own for as long as it lasts."""
-        return await self.call(*command)
-
-    def drop(self, reason: str) -> None:
-        """Nothing: the client keeps its own connections."""
-
-    async def close(self) -> None:
-        """Closes the client."""
-        await self._client.aclose()
-
-
-class SupportsCommands(Protocol):
-    """What `ClientLink` needs of a client."""
-
-    async def execute_command(self, *command: Argument) -> object:
-        """Runs one command."""
-
-    async def aclose(self) -> None:
-        """Closes it."""
 
 
 @dataclass(slots=True)
@@ -198,12 +134,25 @@ class Store:
         raise AssertionError("unreachable")
 
     async def read_clock(self) -> int:
-        """The store's time in ms, held against the prediction. **Raises**: StoreUnavailableError."""
+        """The store's time in ms, held against the prediction; where it is distrusted, an operator may have accepted it. **Raises**: StoreUnavailableError."""
         sent = HostTime.read()
         seconds, micros = _pair(await self.command("TIME"))
         now_ms = seconds * 1_000 + micros // 1_000
-        self.clock.observe(now_ms, sent, HostTime.read())
+        received = HostTime.read()
+        if not self.clock.observe(now_ms, sent, received) and self.clock.heed(ClockWord.of(await self.command("GET", keys.CLOCK)), now_ms):
+            self.clock.observe(now_ms, sent, received)
         return now_ms
+
+    async def accept_clock(self) -> ClockWord:
+        """Takes an operator's word that the store's clock is right as it is; every running process hears of it the next time it looks.
+
+        **Again**: a newer word. **Raises**: StoreUnavailableError.
+        """
+        host = HostTime.read()
+        now_ms = await self.read_clock()
+        word = ClockWord(now_ms, round(now_ms - host.wall_ms))
+        await self.command("SET", keys.CLOCK, word.text)
+        return word
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -307,12 +256,6 @@ def _sentinel_pool(url: str) -> SentinelConnectionPool:
         sentinel_kwargs={"socket_timeout": CONNECT_WITHIN_S, "password": options.get("sentinel_password")},
     )
     return SentinelConnectionPool(unquote(service), sentinel, db=int(db or 0), **credentials, **_CONNECTING)  # type: ignore[no-untyped-call]
-
-
-def _code_of(error: ResponseError) -> str:
-    """The leading code that redis-py takes off some errors' text as it makes them classes of their own."""
-    codes = {"NoScriptError": "NOSCRIPT ", "ReadOnlyError": "READONLY ", "OutOfMemoryError": "OOM ", "BusyLoadingError": "LOADING "}
-    return codes.get(type(error).__name__, "")
 
 
 def _integer(value: object) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from reservoir.storage.redis import Store, StoreFaultError, StoreUnavailableError
 
-Standing = Literal["safe", "unsafe", "unusable"]
+Standing = Literal["safe", "notice", "unsafe", "unusable"]
 
 OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 
@@ -14,7 +14,7 @@ OLDEST = {"redis": (7, 0), "valkey": (7, 2)}
 class Finding:
     """One thing that the promises rest on: what is, what should be, and whether that will do.
 
-    ``unusable``: not even ``allow_unsafe`` helps.
+    ``notice``: worth knowing, and breaks no promise. ``unusable``: not even ``allow_unsafe`` helps.
     """
 
     about: str

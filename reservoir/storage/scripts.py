@@ -29,6 +29,7 @@ Verb = Literal[
     "read_members",
     "read_org",
     "read_reservations",
+    "read_rights",
     "read_taken",
     "release",
     "settle",

@@ -12,9 +12,9 @@ from reservoir.domain.refusals import Refused
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from reservoir.storage import clock as clock_module
 from reservoir.storage.claims import RequestKey, Taker
-from reservoir.storage.clock import PROMPT_MS, TOLERANCE_MS, HostTime, StoreClock
+from reservoir.storage.clock import PROMPT_MS, TOLERANCE_MS, WORD_GOOD_MS, ClockWord, HostTime, StoreClock
 from reservoir.storage.lists import ListStore
-from reservoir.storage.redis import StoreUnavailableError
+from reservoir.storage.redis import StoreUnavailableError, open_store
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from tests.contract.test_lane import Dialer, dialer
@@ -179,6 +179,34 @@ def test_an_operator_accepts_it_as_it_is() -> None:
     assert (clocks.clock.trusted, clocks.error_ms) == (True, 0)
 
 
+@pytest.mark.parametrize(
+    ("said_ms", "heeded"), [(0, True), (-WORD_GOOD_MS, True), (-WORD_GOOD_MS - 1, False), (1, False), (-HOUR_MS, False)], ids=lambda value: str(value)
+)
+def test_a_word_is_about_the_clock_as_it_is_now(said_ms: int, heeded: bool) -> None:
+    """One that was given before a leap says nothing of the clock after it."""
+    clocks = watched()
+    clocks.later(1_000, store=HOUR_MS)
+    assert not clocks.told()
+    assert clocks.clock.heed(ClockWord(clocks.store + said_ms, 0), clocks.store) is heeded
+    assert clocks.jump_ms == (None if heeded else HOUR_MS - 1_000)
+
+
+def test_a_word_is_heeded_once() -> None:
+    """The next leap needs another; and what is no word is none."""
+    clocks = watched()
+    clocks.later(1_000, store=HOUR_MS)
+    word = ClockWord.of(ClockWord(clocks.store, 5).text.encode())
+    assert word == ClockWord(clocks.store, 5)
+    assert clocks.clock.heed(word, clocks.store)
+    assert clocks.told()
+    clocks.later(1_000, store=5_000)
+    assert not clocks.told()
+    assert not clocks.clock.heed(word, clocks.store)
+    for kept in (None, b"", b"7", b"{}", b'{"at_ms": "x", "ahead_ms": 0}', b"\xff"):
+        assert ClockWord.of(kept) is None
+    assert not clocks.clock.heed(None, clocks.store)
+
+
 # A real server whose clock leaps
 
 needs_compiler = pytest.mark.skipif(
@@ -311,3 +339,22 @@ async def test_an_operator_accepts_the_clock(leaping: LeapingServer, ana: Dialer
         await ana.claim()
     await look(ana)
     assert len(await ana.claim()) == 1
+
+
+@needs_compiler
+async def test_every_process_hears_an_operators_word(leaping: LeapingServer, ana: Dialer, behind: Commands) -> None:
+    """Given by another process, to the store: claims go on within one look; the next leap is distrusted again, whatever was said before."""
+    await ana.claim("ana", hold_seconds=60)
+    leaping.leap(HOUR_MS)
+    await look(ana)
+    assert not trusted(ana)
+    operator = await open_store(leaping.url)
+    await operator.accept_clock()
+    await operator.close()
+    await look(ana)
+    assert trusted(ana)
+    assert entries(behind)[-1] == "claim.lapsed"
+    assert [claim.prospect for claim in await ana.claim()] == ["p000"]
+    leaping.leap(2 * HOUR_MS)
+    await look(ana)
+    assert not trusted(ana)

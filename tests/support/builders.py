@@ -25,7 +25,7 @@ TTL_MS = {"held": DAY_MS, "reserved": 7 * DAY_MS}
 READS: frozenset[Verb] = frozenset({"read_claim", "read_lists", "read_members", "read_reservations", "read_taken"})
 """Scripts that are given the generation, but no window."""
 
-BARE: frozenset[Verb] = frozenset({"create_org", "read_org"})
+BARE: frozenset[Verb] = frozenset({"create_org", "read_org", "read_rights"})
 """Scripts that are given neither."""
 
 

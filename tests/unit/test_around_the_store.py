@@ -9,8 +9,9 @@ from reservoir.domain.settings import ApiKey, OrgProfile
 from reservoir.domain.times import MINUTE_MS
 from reservoir.storage import keys
 from reservoir.storage.clock import StoreClock
+from reservoir.storage.links import ClientLink
 from reservoir.storage.orgs import Org, OrgStore
-from reservoir.storage.redis import ClientLink, Store, StoreFaultError
+from reservoir.storage.redis import Store, StoreFaultError
 from reservoir.storage.settings import SettingsStore
 
 KEY = ApiKey("abcdefghijkl", "dialer", ("dial",), 0, "00")
