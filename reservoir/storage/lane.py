@@ -1,7 +1,7 @@
 """A lane: one connection to the store that many calls share.
 
-The calls of one turn of the event loop go out as one write, and their replies come back in order. That is what makes a claim cheap: one system call here, one
-in the store, and one fsync there for all of them.
+The calls of one turn of the event loop go out as one write, or two, and their replies come back in order. That is what makes a claim cheap: one system call
+here, one in the store, and one fsync there for all of them.
 
 The connection itself is redis-py's, so every form of URL, TLS, ACL and Sentinel stays the library's; only its stream is read and written here, with hiredis.
 """
@@ -16,6 +16,10 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
 READ_BYTES = 1 << 16
+
+SENT_AT_ONCE = 8
+"""So many calls of a turn are sent before it ends, if the store has nothing to do: else it would rest while a long turn goes on here, and this process while
+the store works off all of it. Where every write waits for replicas they go together, for behind each write the connection stands still."""
 
 
 class LaneBrokenError(Exception):
@@ -116,6 +120,8 @@ class Lane:
             loop.call_soon(self._flush)
         self._outbox.append(packed)
         self._outbox_futures.append(future)
+        if len(self._outbox) == SENT_AT_ONCE and not self._waiting and self._replication is None:
+            self._flush()
         return future
 
     async def _connect(self) -> None:
@@ -145,6 +151,7 @@ class Lane:
         if reader is None or writer is None:
             raise LaneBrokenError("the connection closed as it was made", sent=False)
         connection._reader = connection._writer = None  # noqa: SLF001 - the lane closes it; else the library warns that nobody did
+        writer.transport.set_write_buffer_limits(high=0)  # a loop may otherwise keep small writes back until its turn ends
         self._writer = writer
         self._heard_s = asyncio.get_running_loop().time()
         self._listener = asyncio.create_task(self._listen(reader), name="lane")
@@ -152,6 +159,8 @@ class Lane:
     def _flush(self) -> None:
         packed, futures = self._outbox, self._outbox_futures
         self._outbox, self._outbox_futures = [], []
+        if not futures:  # they were sent before the turn ended
+            return
         if self._writer is None:
             _fail(futures, LaneBrokenError("the connection broke before the command was sent", sent=False))
             return

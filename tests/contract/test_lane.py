@@ -117,6 +117,7 @@ class Counting:
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
+        self.transport = writer.transport
         self.writes = 0
 
     def write(self, data: bytes) -> None:
@@ -149,8 +150,8 @@ async def lane(server: EngineProcess) -> AsyncIterator[Lane]:
     await lane.close()
 
 
-async def test_the_calls_of_one_turn_are_one_write(server: EngineProcess) -> None:
-    """And each caller gets the reply to its own."""
+async def test_the_calls_of_one_turn_are_two_writes(server: EngineProcess) -> None:
+    """The first few get the store going, the rest follow when the turn ends; and each caller gets the reply to its own."""
     counting: list[Counting] = []
     lane = Lane(maker(server.url, counting), answer_within_s=PATIENCE_S)
     assert await lane.call("PING") == b"PONG"
@@ -158,7 +159,23 @@ async def test_the_calls_of_one_turn_are_one_write(server: EngineProcess) -> Non
     before = writer.writes
     replies = await asyncio.gather(*(lane.call("ECHO", f"call {number}") for number in range(100)))
     assert replies == [f"call {number}".encode() for number in range(100)]
-    assert writer.writes == before + 1
+    assert writer.writes == before + 2
+    await lane.close()
+
+
+async def test_calls_find_a_store_that_is_busy(server: EngineProcess) -> None:
+    """Then all of the turn go together: the store has enough to do."""
+    counting: list[Counting] = []
+    lane = Lane(maker(server.url, counting), answer_within_s=PATIENCE_S)
+    assert await lane.call("PING") == b"PONG"
+    (writer,) = counting
+    busy = asyncio.ensure_future(lane.call("DEBUG", "SLEEP", "0.05"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    before = writer.writes
+    replies = await asyncio.gather(*(lane.call("ECHO", f"call {number}") for number in range(100)))
+    assert replies == [f"call {number}".encode() for number in range(100)]
+    assert (await busy, writer.writes) == (b"OK", before + 1)
     await lane.close()
 
 
