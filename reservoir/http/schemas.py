@@ -132,6 +132,12 @@ class Released(Shape):
     released: bool
 
 
+class SessionEnded(Shape):
+    """How many holds were given back."""
+
+    released: int
+
+
 class Recorded(Shape):
     """The outcome is recorded."""
 
@@ -302,6 +308,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     Claim,
     ClickToCall,
     Released,
+    SessionEnded,
     Recorded,
     Reservation,
     Reservations,

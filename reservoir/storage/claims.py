@@ -128,6 +128,15 @@ class ClaimStore:
         reply = await self._orgs.write("release", org, claim_id)
         return None if reply[0] == b"released" else _refused(reply)
 
+    async def end_session(self, org: Org, session: str) -> int:
+        """Releases all that a session still holds, and returns how many. Reserved ones stay. **Again**: 0."""
+        reply = await self._orgs.write("end_session", org, session)
+        released = replies.integer(reply[2])
+        while replies.integer(reply[3]):  # who asked was let in by the first call, so the rest of it is done whatever was set since
+            reply = await self._orgs.ask(org.id, lambda current: self._orgs.write("end_session", current, session))
+            released += replies.integer(reply[2])
+        return released
+
     async def extend(self, org: Org, claim_id: str, seconds: int) -> Claim | Refused:
         """Keeps the prospect taken for at least so long from now. **Again**: from the repeat's own instant."""
         return _claim(await self._orgs.write("extend", org, claim_id, seconds * SECOND_MS))

@@ -65,6 +65,7 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "claim-of", "hash", False, "which claim has each taken prospect", "an entry when it is settled"),
     Key(_ORG + "claim:<id>", "hash", True, "a claim: who, what, how it ended", "7 days after its end; a hold never attempted: 24 h"),
     Key(_ORG + "session:<session>", "zset", True, "the claims that a session holds", "a day after its last hold was taken"),
+    Key(_ORG + "session-end:<session>", "string", True, "the call that ended a session last, and how many it released", "a minute later"),
     Key(_ORG + "idempotency:<key>", "string", True, "what a request took: its digest and claims", "after 24 h, or 15 min where the service made the key"),
     Key(_ORG + "history", "stream", False, "what happened, in order", "an entry after the days that the config says"),
     Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),

@@ -19,6 +19,7 @@ Verb = Literal[
     "create_org",
     "delete_list",
     "dispose",
+    "end_session",
     "extend",
     "fail_sync",
     "finish_sync",

@@ -192,14 +192,30 @@ class Dialing(Acts):
             self.met(org, claim)
             self.held_against(org, told, claim)
 
+    @precondition(lambda self: any(claim.state == "held" for org in self.orgs.values() for claim in org.claims.values()))
+    @rule(data=st.data())
+    def hang_up_for_today(self, data: st.DataObject) -> None:
+        """A session ends, and ends once more: what it held is given back, what was attempted stays (R6)."""
+        org, claim = self.draw_claim(data, lambda claim: claim.state == "held")
+        session = claim.taker.session if claim else "nobody's"
+        held = org.held_by(session, self.world.now_ms())
+        assert self.ask(org, lambda to, known: to.claims.end_session(known, session)) == len(held)
+        assert self.ask(org, lambda to, known: to.claims.end_session(known, session)) == 0
+        for given in held:
+            org.released(given, self.ended_ms(org, given))
+
     def release(self, org: model.Org, claim: model.Claim | None) -> None:
         refused = "claim-not-found" if claim is None else org.refuses_release(claim, self.world.now_ms())
         told = self.ask(org, lambda to, known: to.claims.release(known, claim.id if claim else self.stranger(org)))
         assert slug_of(told) == refused
         if claim and told is None and claim.state == "held":
-            ended = self.ask(org, lambda to, known: to.claims.get(known, claim.id))
-            assert isinstance(ended, domain.Claim)
-            org.released(claim, ended.expires_at_ms or 0)
+            org.released(claim, self.ended_ms(org, claim))
+
+    def ended_ms(self, org: model.Org, claim: model.Claim) -> int:
+        """When a claim ended, as the service has it."""
+        told = self.ask(org, lambda to, known: to.claims.get(known, claim.id))
+        assert isinstance(told, domain.Claim)
+        return told.expires_at_ms or 0
 
     def extend(self, org: model.Org, claim: model.Claim | None, seconds: int, times: int) -> None:
         if claim is None:

@@ -40,7 +40,8 @@ class Taker:
 
 @dataclass
 class Claim:
-    """A claim, whatever became of it. ``state`` never says lapsed or expired: that is a question of when one asks, see `told`."""
+    """A claim, whatever became of it. ``state`` never says lapsed or expired: that is a question of when one asks, see `told`. ``lined_up_ms``: until when a
+    hold was to last as it was taken."""
 
     id: str
     integration: str
@@ -52,6 +53,7 @@ class Claim:
     attempted_ms: int | None = None
     ends_ms: int | None = None
     first_ends_ms: int | None = None
+    lined_up_ms: int = 0
     switched_on: int = 0
     disposition: tuple[str, bool, str | None] | None = None
     follows: str | None = None
@@ -260,6 +262,7 @@ class Org:
         self.taken[of] = id_
         if taker.hold_ms:
             claim.state, claim.ends_ms = "held", now_ms + taker.hold_ms
+            claim.lined_up_ms = claim.ends_ms
         else:
             claim.state, claim.attempted_ms, claim.ends_ms = "reserved", now_ms, self.expiry(of[0], now_ms)
         self.expected.append(claim.event(f"claim.{claim.state}", expires_at=claim.ends_ms))
@@ -308,6 +311,11 @@ class Org:
             del self.taken[claim.of]
             self.expected.append(claim.event("claim.released"))
 
+    def held_by(self, session: str, now_ms: int) -> list[Claim]:
+        """What a session holds, in the order in which it was to end as it was taken."""
+        found = [claim for claim in self.claims.values() if claim.state == "held" and claim.taker.session == session and self.stands(claim, now_ms)]
+        return sorted(found, key=lambda claim: (claim.lined_up_ms, claim.id))
+
     def refuses_extension(self, claim: Claim, until_ms: int, now_ms: int) -> str | None:
         """Why a claim cannot be kept until then, or None (R16)."""
         if claim.state == "unreserved" or not self.stands(claim, now_ms):
@@ -348,6 +356,7 @@ class Org:
         claim.attempted_ms = None if claim.attempted_ms is None else claim.attempted_ms - ms
         claim.ends_ms = None if claim.ends_ms is None else claim.ends_ms - ms
         claim.first_ends_ms = None if claim.first_ends_ms is None else claim.first_ends_ms - ms
+        claim.lined_up_ms -= ms
 
     # History
 

@@ -44,6 +44,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "release": lambda _: Request({}),
     "extend": lambda _: Request({"seconds": 60}),
     "dispose": lambda _: Request({"outcome": "busy"}),
+    "end_session": lambda _: Request({}),
     "list_reservations": lambda _: NOTHING,
     "look_up": lambda named: Request({"prospects": [{"integration": named.integration, "id": named.prospect}]}),
     "get_reservation": lambda _: NOTHING,

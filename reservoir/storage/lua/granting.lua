@@ -113,6 +113,20 @@ local function grant(taker, prospects, by_list)
   return rows, ids
 end
 
+-- Gives back a hold that stands, all but its place in its lists. True if the prospect is free by that.
+local function give_back(id, record)
+  local key = prefix .. 'claim:' .. id
+  local member = record.integration .. ':' .. record.prospect
+  local foreign = drop_key(record.integration, record.prospect, id)
+  redis.call('ZREM', prefix .. 'ends', member)
+  redis.call('HDEL', prefix .. 'claim-of', member)
+  redis.call('ZREM', prefix .. 'session:' .. encoded(record.session), id)
+  redis.call('HSET', key, 'state', 'released', 'expires_at', integer(now))
+  redis.call('PEXPIREAT', key, integer(now + HOLD_KEPT))
+  remember('claim.released', now, facts_of(record, id))
+  return not (foreign and obey(record.integration, record.prospect))
+end
+
 -- Hands prospects over while multi-rep dialing is off: nothing is reserved and nobody is blocked (R9). Returns rows and ids.
 local function hand_over(taker, prospects)
   local rows, ids = {}, {}

@@ -28,20 +28,10 @@ elseif not stands(record, id) then
   return { 'claim-lapsed', now }
 end
 
-local member = record.integration .. ':' .. record.prospect
-local session = prefix .. 'session:' .. encoded(record.session)
 redis.call('XLEN', prefix .. 'history')
-redis.call('ZCARD', session)
+redis.call('ZCARD', prefix .. 'session:' .. encoded(record.session))
 local _, by_list = lists_of(record.integration, { record.prospect })
-
-local foreign = drop_key(record.integration, record.prospect, id)
-redis.call('ZREM', prefix .. 'ends', member)
-redis.call('HDEL', prefix .. 'claim-of', member)
-redis.call('ZREM', session, id)
-redis.call('HSET', key, 'state', 'released', 'expires_at', integer(now))
-redis.call('PEXPIREAT', key, integer(now + HOLD_KEPT))
-remember('claim.released', now, facts_of(record, id))
-if not (foreign and obey(record.integration, record.prospect)) then
+if give_back(id, record) then
   move_everywhere(by_list, 'available')
 end
 return { 'released', now }
