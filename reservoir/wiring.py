@@ -8,6 +8,7 @@ from reservoir.config import Config
 from reservoir.domain.settings import OrgProfile
 from reservoir.integrations.base import integrations
 from reservoir.storage.claims import ClaimStore
+from reservoir.storage.history import HistoryStore
 from reservoir.storage.lane import Replication
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import OrgStore
@@ -35,6 +36,7 @@ class Services:
     settings: SettingsStore
     claims: ClaimStore
     reservations: ReservationStore
+    history: HistoryStore
     lists: ListStore
     syncs: SyncStore
     imports: Imports
@@ -66,6 +68,7 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             settings=settings,
             claims=ClaimStore(orgs),
             reservations=ReservationStore(orgs),
+            history=HistoryStore(orgs),
             lists=lists,
             syncs=syncs,
             imports=Imports(orgs, syncs),

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import orjson
 
 from reservoir.domain.claims import Claim, Granted, Reservation
+from reservoir.domain.history import Entry
 from reservoir.domain.lists import ListState, Sync
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.domain.times import rfc3339
@@ -206,4 +207,26 @@ def api_key(told: ApiKey, last_used_ms: int | None) -> dict[str, object]:
         "scopes": list(told.scopes),
         "created_at": rfc3339(told.created_at_ms),
         "last_used_at": time(last_used_ms),
+    }
+
+
+HISTORY_FIELDS = ("id", "type", "at", "recorded_at", "integration", "prospect", "list", "rep", "session", "mode", "claim", "expires_at", "detail")
+
+
+def history_entry(told: Entry) -> dict[str, object]:
+    """An item of the history."""
+    return {
+        "id": told.id,
+        "type": told.type,
+        "at": rfc3339(told.at_ms),
+        "recorded_at": rfc3339(told.recorded_at_ms),
+        "integration": told.integration,
+        "prospect": told.prospect,
+        "list": told.list,
+        "rep": told.rep,
+        "session": told.session,
+        "mode": told.mode,
+        "claim": told.claim,
+        "expires_at": time(told.expires_at_ms),
+        "detail": told.detail,
     }

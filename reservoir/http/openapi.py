@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from reservoir import __version__
 from reservoir.http import answers, schemas
+from reservoir.http.history_shapes import History
 from reservoir.http.query import PARAMETERS
 from reservoir.http.routes import ROUTES
 from reservoir.http.visit import Route
@@ -30,7 +31,7 @@ WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS]
+    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, History]
     modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
     _, found = models_json_schema(modes, ref_template=_REF)
     paths: dict[str, dict[str, object]] = {}
@@ -98,8 +99,16 @@ def _headers(route: Route) -> list[dict[str, object]]:
     return [{"name": name, "in": "header", "description": text, "schema": schema} for name, text, schema in headers]
 
 
-def _responses(route: Route) -> dict[int, object]:
-    responses: dict[int, object] = {route.status: {"description": "Done."} | _content(route.answer if route.status != 204 else None)}
+_STREAMS = {
+    "text/csv": "All of it, under a header row; detail is JSON. A cell that a spreadsheet would take for a formula has an apostrophe before it.",
+    "application/x-ndjson": "All of it, an item on each line. limit and cursor are of pages only.",
+}
+
+
+def _responses(route: Route) -> dict[int, Any]:
+    responses: dict[int, Any] = {route.status: {"description": "Done."} | _content(route.answer if route.status != 204 else None)}
+    for media in route.streamed_as:
+        responses[route.status]["content"][media] = {"schema": {"type": "string", "description": _STREAMS[media]}}
     if route.answer == "Granted":
         responses[200] = {"description": "Nothing is available."} | _content("Granted")
     if route.handle.__name__ == "claim_one":

@@ -11,8 +11,10 @@ import orjson
 from aiohttp import web
 
 from reservoir.domain import ids
+from reservoir.domain.history import EVENT_TYPES
 from reservoir.domain.lists import MemberStatus
 from reservoir.domain.refusals import InvalidError
+from reservoir.domain.times import instant
 from reservoir.http.problems import FieldError
 from reservoir.integrations.base import integrations
 
@@ -47,6 +49,7 @@ def _limit(text: str) -> None:
 
 
 _TEXT = {"type": "string"}
+_TIME = {"type": "string", "format": "date-time"}
 
 PARAMETERS: Mapping[str, Parameter] = {
     "limit": Parameter("How many items a page has at most.", {"type": "integer", "minimum": 1, "maximum": PAGE_MOST, "default": PAGE_DEFAULT}, _limit),
@@ -57,6 +60,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "integration": Parameter("Only prospects of this integration.", _TEXT, _one_of(lambda: tuple(integrations()))),
     "state": Parameter("Only those in this state.", {"type": "string", "enum": [*STATES]}, _one_of(lambda: STATES)),
     "status": Parameter("Only members of this status.", {"type": "string", "enum": [*STATUSES]}, _one_of(lambda: STATUSES)),
+    "prospect": Parameter("Only what is about this record, by its bare id.", _TEXT),
+    "claim": Parameter("Only what is about this claim.", _TEXT),
+    "type": Parameter("Only entries of this type.", {"type": "string", "enum": [*EVENT_TYPES]}, _one_of(lambda: EVENT_TYPES)),
+    "from": Parameter("Only what was so at this time or later.", _TIME, instant),
+    "to": Parameter("Only what was so before this time.", _TIME, instant),
     "q": Parameter("Only members of whose name, numbers or id this is a part.", _TEXT),
 }
 

@@ -40,7 +40,7 @@ async def patch_multi_rep_dialing(visit: Visit, patch: object) -> Answer:
     body: bodies.MultiRepDialing = validated(bodies.MultiRepDialing, merge_patch(told, patch))
     timeout = ReservationTimeout(body.reservation_timeout.unit, body.reservation_timeout.duration)
     setting = MultiRepDialing(enabled=body.enabled, timeout=timeout)
-    return _setting(await visit.services.settings.set_multi_rep_dialing(visit.org, integration, setting, visit.by))
+    return _setting(await visit.services.settings.set_multi_rep_dialing(visit.org, integration, setting, visit.by, f"{visit.key.name} ({visit.key.id})"))
 
 
 async def get_org(visit: Visit, _: None) -> Answer:

@@ -48,8 +48,8 @@ class Visit:
 
     @property
     def by(self) -> str:
-        """Who it is, for the record of what an admin did: the key's name and id, which are nobody's personal data."""
-        return f"{self.key.name} ({self.key.id})"
+        """Who it is, for the record of what an admin did: the key's id, for a key may be called by a person's name."""
+        return self.key.id
 
     def part(self, name: str) -> str:
         """A part of the path, decoded."""
@@ -138,6 +138,7 @@ class Route:
     **Shape**: ``scope`` None: no key is needed. ``body`` the model that validates it, ``patch`` whether it is a merge patch that the handler validates once
     merged. ``find`` raises if what the path names is not there; it is asked when the rest is bad, for that comes second. ``query`` names its parameters, and
     ``cursor`` says what its cursors are made of. ``streams``: the handler reads the body itself, once it has asked the store for what the path names.
+    ``streamed_as``: what else may be accepted than JSON.
     """
 
     method: str
@@ -155,6 +156,7 @@ class Route:
     problems: tuple[str, ...] = ()
     media: tuple[str, ...] = ("application/json",)
     streams: bool = False
+    streamed_as: tuple[str, ...] = ()
 
     @property
     def idempotent(self) -> bool:

@@ -68,6 +68,7 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "session-end:<session>", "string", True, "the call that ended a session last, and how many it released", "a minute later"),
     Key(_ORG + "idempotency:<key>", "string", True, "what a request took: its digest and claims", "after 24 h, or 15 min where the service made the key"),
     Key(_ORG + "history", "stream", False, "what happened, in order", "an entry after the days that the config says"),
+    Key(_ORG + "history-readers", "hash", False, "how far each reader has come who must miss nothing of it", "an entry with its reader"),
     Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),
     Key(_ORG + "lists-of:<integration>", "hash", False, "the lists of each prospect; ! marks one that has it as undialable", "an entry when no list has it"),
     Key(_LIST, "hash", False, "the list's definition, and what its last run fetched", "with the list"),

@@ -11,6 +11,7 @@ from reservoir.domain.claims import Reservation
 from reservoir.domain.lists import Counts, ListDefinition, ListState, MemberStatus, Rejection, Sync, SyncState
 from reservoir.domain.refusals import Refused
 from reservoir.storage import replies
+from reservoir.storage.history import changed
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.replies import flat_hash, integer, items, optional_integer
 
@@ -61,7 +62,7 @@ class ListStore:
                 wanted.integration,
                 orjson.dumps(wanted.source),
                 orjson.dumps(wanted.sync),
-                orjson.dumps({"by": by, "name": wanted.name}),
+                orjson.dumps({"by": by}),
             )
             if reply[0] == b"created":
                 return replies.text(reply[2])
@@ -81,7 +82,7 @@ class ListStore:
             after.name,
             orjson.dumps(after.source),
             orjson.dumps(after.sync),
-            orjson.dumps({"by": by, "before": _told(before), "after": _told(after)}),
+            orjson.dumps({"by": by, **changed(_told(before), _told(after))}),
         )
         return NOT_FOUND if reply[0] == b"list-not-found" else reply[0] == b"changed"
 

@@ -26,6 +26,7 @@ Verb = Literal[
     "import_page",
     "mend_list",
     "read_claim",
+    "read_history",
     "read_lists",
     "read_members",
     "read_org",

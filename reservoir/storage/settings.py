@@ -9,6 +9,7 @@ import orjson
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile, Scope
 from reservoir.domain.times import MINUTE_MS
 from reservoir.storage.clock import HostTime
+from reservoir.storage.history import changed
 from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.redis import Argument
@@ -28,19 +29,23 @@ class SettingsStore:
         self._used_minutes: dict[tuple[str, str], int] = {}
         self._written_minutes: dict[tuple[str, str], int] = {}
 
-    async def set_multi_rep_dialing(self, org: Org, integration: str, setting: MultiRepDialing, by: str) -> MultiRepDialing:
-        """Sets multi-rep dialing as it was merged from ``org``. **Raises**: StaleError if the org was changed since it was read; nothing is done then."""
+    async def set_multi_rep_dialing(self, org: Org, integration: str, setting: MultiRepDialing, by: str, called: str | None = None) -> MultiRepDialing:
+        """Sets multi-rep dialing as it was merged from ``org``. The history is told ``by`` whom, in ids; people are told what they are ``called``.
+
+        **Raises**: StaleError if the org was changed since it was read; nothing is done then.
+        """
         before = org.settings[integration]
         came_on = setting.enabled and not before.enabled
-        after = replace(setting, switched_on=before.switched_on + came_on, updated_at_ms=self._orgs.store.clock.predict(HostTime.read()), updated_by=by)
-        kept = _told_setting(after) | {"switched_on": after.switched_on, "updated_at": after.updated_at_ms, "updated_by": by}
+        now_ms = self._orgs.store.clock.predict(HostTime.read())
+        after = replace(setting, switched_on=before.switched_on + came_on, updated_at_ms=now_ms, updated_by=called or by)
+        kept = _told_setting(after) | {"switched_on": after.switched_on, "updated_at": after.updated_at_ms, "updated_by": after.updated_by}
         detail = {"setting": "multi-rep-dialing", "before": _told_setting(before), "after": _told_setting(after), "by": by}
         await self._configure(org, "SET", f"settings:{integration}", "", orjson.dumps(kept), "settings.changed", integration, detail)
         return after
 
     async def set_profile(self, org: Org, profile: OrgProfile, by: str) -> None:
         """Sets the org's profile as it was merged from ``org``. **Raises**: StaleError as above."""
-        detail = {"setting": "org", "before": _told_profile(org.profile), "after": _told_profile(profile), "by": by}
+        detail = {"setting": "org", **changed(_told_profile(org.profile), _told_profile(profile)), "by": by}
         kept = _told_profile(profile) | {"id": profile.id, "sandbox": profile.sandbox, "created_at": str(profile.created_at_ms)}
         await self._configure(org, "SET", "org", "", orjson.dumps(kept), "settings.changed", "", detail)
 

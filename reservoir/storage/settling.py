@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from reservoir.domain.times import DAY_MS, SECOND_MS
-from reservoir.storage import keys, replies
+from reservoir.storage import history, keys, replies
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import ACTIVE_MARK_S, OrgStore, StaleError, UnknownOrgError
 from reservoir.storage.redis import StoreUnavailableError
@@ -17,7 +17,9 @@ EVERY_S = 0.5
 LOOKED_BACK_MS = 3 * round(ACTIVE_MARK_S * SECOND_MS)
 """An org marked active in this time before the last look may have got something since that ends sooner than what is known to end next."""
 
-TRIM_EVERY_S = 60.0
+TIDY_EVERY_S = 60.0
+TRIM_EVERY_S = 3_600.0
+"""How often a process lets go of what is old in orgs that are quiet, too."""
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class Settling:
         self._retention_ms = retention_days * DAY_MS
         self._next_ms: dict[str, int] = {}
         self._looked_ms = 0
-        self._trim_at_s = 0.0
+        self._tidy_at_s = self._trim_at_s = 0.0
 
     async def everything(self) -> None:
         """Settles all that is due in all orgs, and finishes what a process that died left half-way: before a process says it is ready."""
@@ -61,9 +63,9 @@ class Settling:
             await self._look_after(org_id, self._settle)
         self._looked_ms = now_ms
         await self._settings.write_used()
-        if asyncio.get_running_loop().time() >= self._trim_at_s:
-            self._trim_at_s = asyncio.get_running_loop().time() + TRIM_EVERY_S
-            await self._trim(now_ms)
+        if asyncio.get_running_loop().time() >= self._tidy_at_s:
+            self._tidy_at_s = asyncio.get_running_loop().time() + TIDY_EVERY_S
+            await self._tidy(now_ms)
 
     async def _look_after(self, org_id: str, *duties: Callable[[str], Awaitable[None]]) -> None:
         """Does what is to be done in one org. What is wrong in it is logged, and keeps no other org waiting."""
@@ -97,15 +99,17 @@ class Settling:
                 return
         self._next_ms.pop(org_id, None)
 
-    async def _trim(self, now_ms: int) -> None:
+    async def _tidy(self, now_ms: int) -> None:
         """Lets go of history past its retention, of lists whose deletion was cut short, and of the marks of orgs that have been quiet."""
-        store = self._orgs.store
-        marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, "-inf", "+inf", "BYSCORE"))
-        for member in marked:
-            org_id = replies.text(member)
+        store, now_s = self._orgs.store, asyncio.get_running_loop().time()
 
-            async def trim(org_id: str) -> None:
-                await store.command("XTRIM", f"{keys.prefix(org_id)}history", "MINID", "~", now_ms - self._retention_ms)
+        async def trim(org_id: str) -> None:
+            await history.trim(store, org_id, now_ms - self._retention_ms)
 
-            await self._look_after(org_id, trim, self._sweep)
+        if now_s >= self._trim_at_s:
+            self._trim_at_s = now_s + TRIM_EVERY_S
+            for org_id in await self._orgs.ids():
+                await self._look_after(org_id, trim)
+        for member in replies.items(await store.command("ZRANGE", keys.ACTIVE, "-inf", "+inf", "BYSCORE")):
+            await self._look_after(replies.text(member), trim, self._sweep)
         await store.command("ZREMRANGEBYSCORE", keys.ACTIVE, "-inf", f"({now_ms - DAY_MS}")

@@ -12,6 +12,7 @@ from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.keys import prefix
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.replies import integer
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from reservoir.storage.syncs import SyncStore
@@ -190,7 +191,7 @@ async def test_a_list_is_deleted_though_a_setting_changes_meanwhile(orgs: OrgSto
 
 
 async def test_history_past_its_retention_is_let_go(orgs: OrgStore, client: Commands) -> None:
-    """At most once a minute, and only whole nodes of the stream, so what is young stays."""
+    """To the entry; what is young stays."""
     org = await an_org(orgs, "acme")
     await hold(orgs, org)
     history = f"{prefix('acme')}history"
@@ -203,5 +204,67 @@ async def test_history_past_its_retention_is_let_go(orgs: OrgStore, client: Comm
     client("DEL", f"{history}-kept")
     await settling(orgs).turn()
     left = snapshot(client)[history].value
-    assert len(left) < young + 1_000
-    assert [entry["type"] for entry in left][-young:][-1] == "claim.held"
+    assert len(left) == young
+    assert left[-1]["type"] == "claim.held"
+
+
+def grow_old(client: Commands, org_id: str, count: int) -> str:
+    """Replaces the history by so many old entries, an hour apart, that end two days ago. The stream's key."""
+    history = f"{prefix(org_id)}history"
+    client("DEL", history)
+    ends = (int(client("TIME")[0]) - 2 * 86_400) * 1_000
+    for number in range(count):
+        client("XADD", history, ends - (count - 1 - number) * 3_600_000, "type", "list.created", "at", number)
+    return history
+
+
+async def test_history_is_kept_for_its_days_in_quiet_orgs_too(orgs: OrgStore, client: Commands) -> None:
+    """Thirty days to the hour, though nobody claimed in the org for long; once an hour of a process's life."""
+    await an_org(orgs, "acme")
+    assert client("ZSCORE", "reservoir:active", "acme") is None
+    history = grow_old(client, "acme", 30 * 24)
+    process = settling(orgs)
+    await process.turn()
+    assert client("XLEN", history) == 28 * 24
+    history = grow_old(client, "acme", 30 * 24)
+    await process.turn()
+    assert client("XLEN", history) == 30 * 24
+
+
+async def test_history_that_a_reader_has_yet_to_come_to_is_kept(orgs: OrgStore, client: Commands) -> None:
+    """However old it is; the reader who is furthest behind decides, and once all have come so far it goes."""
+    await an_org(orgs, "acme")
+    history = grow_old(client, "acme", 35 * 24)
+    first, behind, ahead = (client("XRANGE", history, "-", "+")[number][0] for number in (0, 50, 100))
+    readers = f"{prefix('acme')}history-readers"
+    client("HSET", readers, "write-back:salesforce", behind, "write-back:hubspot", ahead)
+    await settling(orgs).turn()
+    left = client("XRANGE", history, "-", "+")
+    assert left[0][0] == behind != first
+    client("HSET", readers, "write-back:salesforce", ahead)
+    await settling(orgs).turn()
+    assert client("XRANGE", history, "-", "+", "COUNT", 1)[0][0] == ahead
+    client("DEL", readers)
+    await settling(orgs).turn()
+    assert client("XLEN", history) == 28 * 24
+
+
+async def test_much_history_goes_in_bounded_steps(orgs: OrgStore, client: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No one call lets go of more than its bound, and together they let go of all."""
+    await an_org(orgs, "acme")
+    history = grow_old(client, "acme", 60 * 24)
+    monkeypatch.setattr("reservoir.storage.history.TRIM_MOST", 100)
+    command = orgs.store.command
+    trimmed: list[int] = []
+
+    async def watched(*words: str | int) -> object:
+        reply = await command(*words)
+        if words[0] == "XTRIM":
+            trimmed.append(integer(reply))
+        return reply
+
+    monkeypatch.setattr(type(orgs.store), "command", staticmethod(watched))
+    await settling(orgs).turn()
+    assert client("XLEN", history) == 28 * 24
+    assert max(trimmed) == 100
+    assert len(trimmed) >= 8

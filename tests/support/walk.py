@@ -48,6 +48,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "list_reservations": lambda _: NOTHING,
     "look_up": lambda named: Request({"prospects": [{"integration": named.integration, "id": named.prospect}]}),
     "get_reservation": lambda _: NOTHING,
+    "list_history": lambda _: NOTHING,
     "create_list": lambda named: Request({"id": named.list, "name": "A list", "integration": "csv"}),
     "list_lists": lambda _: NOTHING,
     "get_list": lambda _: NOTHING,

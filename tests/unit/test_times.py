@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reservoir.domain.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, milliseconds, rfc3339, utc
+from reservoir.domain.refusals import InvalidError
+from reservoir.domain.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, instant, milliseconds, rfc3339, utc
 
 YEAR_9999_MS = 253_402_300_799_999
 
@@ -57,3 +58,31 @@ def test_milliseconds_cut_and_heed_the_offset(at_ms: int, offset_minutes: int, m
 def test_units_are_made_of_each_other() -> None:
     """A day has 24 hours of 60 minutes of 60 seconds of 1,000 ms."""
     assert (SECOND_MS, MINUTE_MS, HOUR_MS, DAY_MS) == (1_000, 60_000, 3_600_000, 86_400_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("1970-01-01t00:00:00.001z", 1),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1969-12-31T23:59:59.999Z", -1),
+        ("1970-01-01T00:00:00.000001Z", 1),
+        ("2026-11-22T17:00:00.123Z", 1_795_366_800_123),
+        ("0001-01-01T00:00:00+14:00", -62_135_647_200_000),
+    ],
+)
+def test_a_time_that_others_wrote(text: str, at_ms: int) -> None:
+    """RFC 3339 in any zone; what is finer than a millisecond counts as the next one."""
+    assert instant(text) == at_ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "now", "1795366800123", "2026-11-22", "2026-11-22T17:00", "2026-11-22T17:00:00", "2026-11-22 17:00:00Z", "2026-02-30T00:00:00Z",
+     "2026-01-01T00:00:60Z",      "2026-01-01T00:00:00+0100", "2026-W01-1T00:00:00Z", "２026-01-01T00:00:00Z"],
+)  # fmt: skip
+def test_what_is_no_time(text: str) -> None:
+    """Anything else is refused with what was expected and what came."""
+    with pytest.raises(InvalidError, match=r"expected a time such as .*, found"):
+        instant(text)

@@ -13,6 +13,7 @@ from tests.support.walk import Named, ask, in_order, name_of
 
 MASKS = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+    (r"\b\d{13}-\d+\b", "ENTRY"),
     (r"rsv_[a-z]+_[a-z2-7]{12}_[a-z2-7]{52}", "KEY"),
     (r"\b[a-z2-7]{16}\d\d\b", "CLAIM"),
     (r"\b[a-z2-7]{16}\b", "ID"),

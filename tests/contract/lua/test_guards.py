@@ -66,6 +66,7 @@ class Full:
             "read_claim": (self.reserved.id,),
             "read_taken": ("csv:p1", "csv:p2", "csv:p3"),
             "read_reservations": ("", "", 250),
+            "read_history": ("", "+", 500),
         }
 
     def _lists(self) -> dict[Verb, tuple[Word, ...]]:

@@ -1,4 +1,4 @@
-"""read_claim, read_taken, read_reservations, read_members, read_lists, read_org: what is told, and that nothing is written by it."""
+"""read_claim, read_history, read_taken, read_reservations, read_members, read_lists, read_org: what is told, and that nothing is written by it."""
 
 import json
 from typing import Any
@@ -283,3 +283,36 @@ def test_terms_do_not_matter_to_what_is_told(bench: Bench) -> None:
     bench.terms["csv"] = Terms(enabled=False)
     assert told_lists(bench, "west") == [[5, 4, 0, 1, 0, None]]
     assert Row.of(bench.call("read_taken", "csv:p1")[2][0]).id == got.id
+
+
+# the history
+
+
+def test_the_history_in_chunks(bench: Bench) -> None:
+    """Behind an id, up to another, at most so many, and whether there are more; always with the id of the newest."""
+    for _ in range(3):
+        bench.take()
+    whole = bench.call("read_history", "", "+", 500)
+    ids = [id_ for id_, _ in whole[2]]
+    assert [told["type"] for told in bench.history()] == [fields[1] for _, fields in whole[2]]
+    assert whole[3:] == [None, ids[-1]]
+    first = bench.call("read_history", "", "+", 2)
+    assert ([id_ for id_, _ in first[2]], first[3:]) == (ids[:2], [1, ids[-1]])
+    rest = bench.call("read_history", ids[1], ids[-2], 500)
+    assert ([id_ for id_, _ in rest[2]], rest[3:]) == (ids[2:-1], [None, ids[-1]])
+    assert bench.call("read_history", ids[-1], "+", 500)[2:] == [[], None, ids[-1]]
+
+
+def test_an_org_without_a_history(bench: Bench) -> None:
+    """Nothing is read, and there is no newest."""
+    other = Bench(bench.server, "zeta").create()
+    assert other.call("read_history", "", "+", 500)[2:] == [[], None, "0-0"]
+
+
+def test_at_most_500_entries_a_call(bench: Bench) -> None:
+    """The rest is told to be there."""
+    for number in range(600):
+        bench.server("XADD", bench.key("history"), "*", "type", "list.created", "at", number)
+    reply = bench.call("read_history", "", "+", 500)
+    assert (len(reply[2]), reply[3]) == (500, 1)
+    assert bench.call("read_history", reply[2][-1][0], "+", 500)[3] is None
