@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import click
 
+from reservoir import metrics
 from reservoir.cli.failing import FAILED, report, sentence
 from reservoir.cli.opening import Place, run
 from reservoir.cli.serving_process import GRACE_S, LINGER_S, WRITTEN_S, serve_requests, tie_to
@@ -75,6 +76,7 @@ class Supervisor:
         self._engine_gone = False
         self._seats = [_Seat(Backoff())]
         self._announced = False
+        metrics.share(config.server.processes)
 
     def run(self, announce: Callable[[], bool]) -> int:
         """Serves until it is told to stop, or until ``announce``, which is called when all processes are ready, returns False; returns the exit code.
@@ -123,13 +125,13 @@ class Supervisor:
         with self._signals.held_back():
             pid = os.fork()
             if pid == 0:
-                self._become_child(parent, ours, theirs)
+                self._become_child(self._seats.index(seat), parent, ours, theirs)
         theirs.close()
         seat.pid, seat.channel, seat.ready = pid, ours, False
         seat.backoff.started()
         self._signals.watch(ours)
 
-    def _become_child(self, parent: int, ours: socket.socket, theirs: socket.socket) -> None:
+    def _become_child(self, number: int, parent: int, ours: socket.socket, theirs: socket.socket) -> None:
         """Serves, and ends with the process: nothing of what the parent had begun is gone on with here."""
         code = FAILED
         try:
@@ -139,6 +141,7 @@ class Supervisor:
                 if seat.channel is not None:
                     seat.channel.close()
             tie_to(parent)
+            metrics.sit(number)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
             run(serve_requests(self._config, self.place.url, self._listener, theirs))
             code = 0

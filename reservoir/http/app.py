@@ -3,7 +3,9 @@
 from aiohttp import web
 
 from reservoir.http import openapi
+from reservoir.http.docs import read_docs, read_docs_asset
 from reservoir.http.health import healthz, readyz
+from reservoir.http.metrics import read_metrics
 from reservoir.http.routes import ROUTES
 from reservoir.http.serving import BODY_MOST_BYTES, SERVICES, everything, served
 from reservoir.wiring import Services
@@ -25,6 +27,7 @@ def make_app(services: Services) -> web.Application:
         """The contract."""
         return web.Response(body=document, content_type="application/json")
 
-    for path, handler in (("/healthz", healthz), ("/readyz", readyz), ("/openapi.json", openapi_json)):
+    handlers = {"/healthz": healthz, "/readyz": readyz, "/openapi.json": openapi_json, "/metrics": read_metrics, "/docs": read_docs}
+    for path, handler in {**handlers, "/docs/{asset}": read_docs_asset}.items():
         app.router.add_get(path, handler, allow_head=False)
     return app

@@ -21,8 +21,17 @@ from reservoir.http.visit import Route
 
 _REF = "#/components/schemas/{model}"
 
-OPEN = {"/healthz": "The process lives", "/readyz": "The service can keep what it promises", "/openapi.json": "This document"}
-"""What needs no key."""
+OPEN = {
+    "/healthz": ("The process lives", "application/json"),
+    "/readyz": ("The service can keep what it promises", "application/json"),
+    "/openapi.json": ("This document", "application/json"),
+    "/metrics": ("How the service is, for Prometheus; with a key, how its org's lists are, too", "text/plain"),
+    "/docs": ("This document as a page", "text/html"),
+    "/docs/{asset}": ("What that page is made of", "text/html"),
+}
+"""What needs no key, and in which form it is."""
+
+_OPEN_PROBLEMS = {"/readyz": [(503, "not-ready")], "/metrics": [(401, "unauthenticated")], "/docs/{asset}": [(404, "not-found")]}
 
 EVERYWHERE = ("unauthenticated", "forbidden", "invalid-request", "internal-error", "store-unavailable")
 WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported-media-type")
@@ -37,8 +46,8 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, object]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    for path, summary in OPEN.items():
-        paths[path] = {"get": _open_operation(path, summary)}
+    for path, (summary, media) in OPEN.items():
+        paths[path] = {"get": _open_operation(path, summary, media)}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -68,7 +77,7 @@ def _operation(route: Route) -> dict[str, object]:
         "summary": route.summary,
         "tags": [route.path.split("/")[2]],
         "security": [{"key": [route.scope]}],
-        "parameters": [*_path_parameters(route), *_query_parameters(route), *_headers(route)],
+        "parameters": [*_path_parameters(route.path), *_query_parameters(route), *_headers(route)],
         "responses": {str(status): response for status, response in _responses(route).items()},
     }
     if route.body is not None:
@@ -82,8 +91,8 @@ def _operation(route: Route) -> dict[str, object]:
     return operation
 
 
-def _path_parameters(route: Route) -> list[dict[str, object]]:
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", route.path)]
+def _path_parameters(path: str) -> list[dict[str, object]]:
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in re.findall(r"{(\w+)}", path)]
 
 
 def _query_parameters(route: Route) -> list[dict[str, object]]:
@@ -122,15 +131,18 @@ def _responses(route: Route) -> dict[int, Any]:
     return responses
 
 
-def _open_operation(path: str, summary: str) -> dict[str, object]:
-    answer = {"200": {"description": "So it is."} | _content("object")}
-    if path == "/readyz":
-        answer["503"] = {"description": "not-ready"} | _content("Problem", "application/problem+json")
-    return {"operationId": path.strip("/").replace(".", "_"), "summary": summary, "tags": ["operations"], "security": [], "responses": answer}
+def _open_operation(path: str, summary: str, media: str) -> dict[str, object]:
+    answer: dict[str, object] = {"200": {"description": "So it is."} | _content("object" if media == "application/json" else "text", media)}
+    for status, slug in _OPEN_PROBLEMS.get(path, ()):
+        answer[str(status)] = {"description": slug} | _content("Problem", "application/problem+json")
+    named = re.sub(r"\W+", "_", path).strip("_")
+    operation = {"operationId": f"read_{named}", "summary": summary, "tags": ["operations"], "security": [], "responses": answer}
+    return operation | ({"parameters": parameters} if (parameters := _path_parameters(path)) else {})
 
 
 def _content(model: str | None, media: str = "application/json") -> dict[str, object]:
     if model is None:
         return {}
-    schema: dict[str, object] = {"type": "object"} if model == "object" else {"$ref": _REF.format(model=model)}
+    plain = {"object": "object", "text": "string"}
+    schema: dict[str, object] = {"type": plain[model]} if model in plain else {"$ref": _REF.format(model=model)}
     return {"content": {media: {"schema": schema}}}

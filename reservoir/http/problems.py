@@ -9,6 +9,7 @@ from typing import TypedDict, TypeVar, cast
 import orjson
 from aiohttp import web
 
+from reservoir import metrics
 from reservoir.domain.claims import Reservation
 from reservoir.domain.refusals import Refused
 from reservoir.http import answers
@@ -61,6 +62,7 @@ class ProblemError(Exception):
     def response(self) -> web.Response:
         """The problem as an answer."""
         status, _ = answers.PROBLEMS[self.slug]
+        metrics.REFUSALS.add(1, self.slug)
         headers = {"WWW-Authenticate": "Bearer", **self.headers} if status == 401 else dict(self.headers)
         return web.Response(body=orjson.dumps(self.told()), status=status, content_type=CONTENT_TYPE, headers=headers)
 

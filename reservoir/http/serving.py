@@ -4,12 +4,14 @@ import asyncio
 import hmac
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
+from reservoir import metrics
 from reservoir.domain.refusals import Refused
 from reservoir.domain.settings import ApiKey
 from reservoir.http.connections import broke_off
@@ -93,6 +95,11 @@ async def _visit(services: Services, request: web.Request) -> Visit:
     return Visit(services, request, org, key)
 
 
+async def visit_of(request: web.Request) -> Visit | None:
+    """Whose request it is, where a key is welcome and none is needed; None without one. **Raises**: ProblemError for a key that is not known."""
+    return await _visit(request.app[SERVICES], request) if "Authorization" in request.headers else None
+
+
 def _path_errors(request: web.Request, route: Route) -> list[FieldError]:
     parts = zip(route.path.split("/"), request.rel_url.raw_path.split("/"), strict=False)
     return [{"parameter": name[1:-1], "detail": wrong} for name, part in parts if name.startswith("{") and (wrong := not_utf8(part))]
@@ -161,10 +168,14 @@ async def everything(request: web.Request, handler: Served) -> web.StreamRespons
     asked = request.headers.get("X-Request-Id", "")
     id_ = asked if _REQUEST_ID.fullmatch(asked) else random_name(16)
     token = request_id.set(id_)
+    begun_s = time.perf_counter()
     try:
         response = await _answered(request, handler, id_)
         if not response.prepared:
             response.headers["X-Request-Id"] = id_
+        resource = request.match_info.route.resource
+        known = ("-", "-") if resource is None else (request.method, resource.canonical)
+        metrics.REQUESTS.observe(time.perf_counter() - begun_s, *known, str(response.status))
         return response
     finally:
         request_id.reset(token)

@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 import orjson
 
+from reservoir import metrics
 from reservoir.domain.claims import Claim, DialingMode, Granted, Reservation
 from reservoir.domain.refusals import Refused
 from reservoir.domain.times import DAY_MS, MINUTE_MS, SECOND_MS, rfc3339
@@ -105,6 +106,8 @@ class ClaimStore:
         if reply[0] not in {b"claimed", b"repeated"}:
             return _refused(reply)
         rows = replies.items(reply[2])
+        if reply[0] == b"claimed" and rows:
+            metrics.CLAIMS.add(1, taker.mode, replies.text(replies.items(rows[0])[7]))
         return replies.claim(rows[0], replies.integer(reply[1])) if rows else _LAPSED
 
     async def click_to_call(self, org: Org, integration: str, prospect: str, list_id: str | None, rep: str, session: str) -> Told | Refused:
@@ -179,6 +182,8 @@ def _granted(reply: Reply) -> Granted | Refused:
         return _refused(reply)
     rows, available, next_at, enabled = rest
     claims = tuple(replies.claim(row, replies.integer(now)) for row in replies.items(rows))
+    if kind == b"claimed" and claims:
+        metrics.CLAIMS.add(len(claims), claims[0].mode, claims[0].state)
     if kind == b"repeated" and not claims:
         return _LAPSED
     return Granted(claims, enabled == 1, max(0, replies.integer(available)), replies.optional_integer(next_at))

@@ -15,6 +15,8 @@ import hiredis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from reservoir import metrics
+
 READ_BYTES = 1 << 16
 
 SENT_AT_ONCE = 8
@@ -69,6 +71,7 @@ class Lane:
         self._listener: asyncio.Task[None] | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._asked = 0
+        self._opened = False
         self._outbox: list[bytes] = []
         self._outbox_futures: list[asyncio.Future[object]] = []
         self._waiting: deque[tuple[asyncio.Future[object] | None, _Batch | None]] = deque()
@@ -152,6 +155,9 @@ class Lane:
             raise LaneBrokenError("the connection closed as it was made", sent=False)
         connection._reader = connection._writer = None  # noqa: SLF001 - the lane closes it; else the library warns that nobody did
         writer.transport.set_write_buffer_limits(high=0)  # a loop may otherwise keep small writes back until its turn ends
+        if self._opened:
+            metrics.RECONNECTS.add(1)
+        self._opened = True
         self._writer = writer
         self._heard_s = asyncio.get_running_loop().time()
         self._listener = asyncio.create_task(self._listen(reader), name="lane")

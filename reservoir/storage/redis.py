@@ -13,6 +13,8 @@ from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 
+from reservoir import metrics
+from reservoir.domain.times import SECOND_MS
 from reservoir.storage import keys
 from reservoir.storage.clock import ClockWord, HostTime, StoreClock
 from reservoir.storage.lane import Lane, LaneBrokenError, NotReplicatedError, Replication
@@ -93,7 +95,9 @@ class Store:
             try:
                 reply = await self.scripts.call("EVALSHA", script.sha, 1, prefix, *arguments, nonce)
                 if isinstance(reply, list) and reply and reply[-1] == nonce.encode():
-                    self.clock.observe(_integer(reply[1]), sent, HostTime.read())
+                    received = HostTime.read()
+                    self.clock.observe(_integer(reply[1]), sent, received)
+                    metrics.STORE_CALLS.observe((received.monotonic_ms - sent.monotonic_ms) / SECOND_MS, script.verb)
                     return Answered(reply[:-1], unknown)
                 unknown = unknown or not isinstance(reply, hiredis.ReplyError)
                 reason = await self._mend(script, reply)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from reservoir import metrics
 from reservoir.domain.times import DAY_MS, SECOND_MS
 from reservoir.storage import history, keys, replies
 from reservoir.storage.lists import ListStore
@@ -54,10 +55,15 @@ class Settling:
         """One look at what is due."""
         store = self._orgs.store
         now_ms = await store.read_clock()
+        metrics.CLOCK_OFF.set(abs(store.clock.jump_ms or 0) / SECOND_MS)
         if not store.clock.trusted:
             return
         since_ms = min(now_ms, self._looked_ms) - LOOKED_BACK_MS
         marked = replies.items(await store.command("ZRANGE", keys.ACTIVE, since_ms, "+inf", "BYSCORE"))
+        metrics.SETTLED_AT.set(now_ms / SECOND_MS)
+        for next_ms in self._next_ms.values():
+            if next_ms < now_ms:
+                metrics.SETTLE_LAG.observe((now_ms - next_ms) / SECOND_MS)
         due = {org_id for org_id, next_ms in self._next_ms.items() if next_ms < now_ms}
         for org_id in sorted(due | {replies.text(member) for member in marked}):
             await self._look_after(org_id, self._settle)

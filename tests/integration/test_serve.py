@@ -254,3 +254,36 @@ def test_it_stops_while_it_starts(tmp_path: Path) -> None:
 def lines(at: Service) -> list[dict[str, Any]]:
     """What it has logged."""
     return [json.loads(line) for line in at.run.err.splitlines()]
+
+
+def test_whichever_process_is_scraped_tells_for_all_of_them(tmp_path: Path) -> None:
+    """Claims over two processes are all counted at once, on every connection, and go on being counted when one was killed."""
+    with service(tmp_path, "serve --port 0 --processes 2", {"RESERVOIR_ORGS__ACME__NAME": "Acme"}) as house:
+        key = house.key()
+        house.ask("POST", "/v1/lists", key, {"name": "west", "integration": "csv"})
+        house.put("west", key, people(60))
+
+        def counted() -> set[float]:
+            return {sum(float(line.split()[-1]) for line in scrape(house).splitlines() if line.startswith("reservoir_claims_total")) for _ in range(6)}
+
+        def claim(times: int) -> int:
+            body = {"rep": "ana", "session": "s", "mode": "power"}
+            return sum(house.ask("POST", "/v1/lists/west/claims", key, body)[0] == 201 for _ in range(times))
+
+        assert claim(20) == 20
+        assert counted() == {20}
+        victim = next(pid for pid in house.run.children() if pid != house.engine_pid)
+        os.kill(victim, signal.SIGKILL)
+        wait_until(lambda: victim not in house.run.children() and len(house.run.children()) == 3, "another process in its place", 60)
+        eventually(lambda: house.ask("GET", "/readyz")[0], 200, "the service is ready")
+        assert claim(10) == 10
+        assert counted() == {30}
+
+
+def scrape(house: Service) -> str:
+    connection = house.open()
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    finally:
+        connection.close()

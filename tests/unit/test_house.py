@@ -16,6 +16,7 @@ PACKAGE = Path(reservoir.__file__).parent
 
 LEVELS = {
     "domain": 0,
+    "metrics": 0,
     "client": 1,
     "config": 1,
     "telemetry": 1,
@@ -31,7 +32,7 @@ LEVELS = {
 
 NEIGHBOURS = {("config", "telemetry"), ("integrations", "config")}
 
-ONLY_IN = {"redis": {"storage"}, "hiredis": {"storage"}, "aiohttp.web": {"http", "cli"}, "click": {"cli"}, "rich": {"cli"}}
+ONLY_IN = {"redis": {"storage"}, "hiredis": {"storage"}, "aiohttp.web": {"http", "cli"}, "click": {"cli"}, "rich": {"cli"}, "prometheus_client": {"http"}}
 
 LONGEST_MODULE = 330
 """Lines. What is longer wants to be two."""
