@@ -33,6 +33,7 @@ class Member:
     """A prospect as one list has it.
 
     **Shape**: what is not known is None, ``phones`` empty, ``fields`` empty; ``do_not_call`` is the source's own flag.
+    ``unread``: the source names the member and does not show it, so that nothing of it but its id is known here; what the org's lists have of it stands.
     """
 
     integration: str
@@ -46,6 +47,7 @@ class Member:
     url: str | None = None
     fields: Mapping[str, object] = field(default_factory=dict)
     do_not_call: bool = False
+    unread: bool = False
 
     @property
     def undialable(self) -> UndialableReason | None:

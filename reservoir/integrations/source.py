@@ -36,7 +36,8 @@ class Page:
 
     **Shape**: ``cursor`` reads on behind this page; None: this was the last. The last page says how the reading ended: ``truncated`` if the CRM cut it off and
     it was not read on, ``complete`` False if the source was not ready, so that absence means nothing. ``total`` is what the CRM said beforehand, if it did.
-    ``advice`` is for the admin: what the source lacks. A person whom an earlier page of the run had may come again: the store keeps the first place.
+    ``advice`` is for the admin: what the source lacks. A person whom an earlier page of the run had may come again: the store keeps the first place. One whom
+    the source names and does not show is a member that is ``unread``, in its place among the others.
     """
 
     members: tuple[Member, ...]

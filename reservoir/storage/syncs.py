@@ -50,12 +50,14 @@ class SyncStore:
     ) -> Refused | None:
         """Brings up to 250 members, each with its line, and tells of the first rows rejected on the way and how many there were.
 
+        One that is unread stays as this list has it, or becomes as another list of the org does; if none does, only its id is known, and it is undialable.
+
         **Again** (same number): nothing more is written.
         """
         told = [{"line": row.line, "detail": row.detail, "kept": True} if row.kept else {"line": row.line, "detail": row.detail} for row in rejected]
         arguments: list[str | bytes | int] = []
         for line, member in members:
-            arguments += (line, member.id, member_json(member), member.undialable or "")
+            arguments += (line, member.id, member_json(member), "unread" if member.unread else member.undialable or "")
         reply = await self._orgs.write(
             "import_page",
             org,

@@ -3,10 +3,11 @@
 A member whose key lives is indexed as taken at once. It is written only if the run is still the list's run (a fence against a sleeper who wakes up late).
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page, ascending in its run, 8 rejected rows before this page (JSON
-       array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call'
+       array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread':
+       the source names the member and does not show it, so that it is as this list has it, or else another one; only if none does, the data counts
 Reply  {'in', now, fetched so far} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
-Bound  250 members.
+Bound  250 members; 64 lists for one that is unread and new to the list.
 ]]
 local REJECTED_SHOWN = 100
 local LISTS_MOST = 64
@@ -81,6 +82,23 @@ local function tied(old, mark)
   return table.concat(kept, ' ')
 end
 
+-- The data and the reason of a member that the source does not show.
+local function as_known(i, prospect, nothing)
+  if known[i] then
+    return known[i], flagged[i] == 1 and 'do-not-call' or undialable[i] and 'no-phone' or ''
+  end
+  for _, word in ipairs(words(marks[i] or '')) do
+    local dialable = string.sub(word, 1, 1) ~= '!'
+    local other = prefix .. 'list:' .. (dialable and word or string.sub(word, 2))
+    local json = redis.pcall('HGET', other .. ':members', prospect)
+    if type(json) == 'string' then
+      local flag = not dialable and redis.pcall('SISMEMBER', other .. ':do-not-call', prospect)
+      return json, dialable and '' or flag == 1 and 'do-not-call' or 'no-phone'
+    end
+  end
+  return nothing, 'no-phone'
+end
+
 local function into(name, score, prospect)
   local entries = index[name]
   entries[#entries + 1], entries[#entries + 2] = score, prospect
@@ -89,6 +107,9 @@ end
 for i, prospect in ipairs(prospects) do
   local at = FIRST + (i - 1) * STEP
   local line, json, reason = ARGV[at], ARGV[at + 2], ARGV[at + 3]
+  if reason == 'unread' then
+    json, reason = as_known(i, prospect, json)
+  end
   local old = tonumber(places[i] or nil)
   local ties_now = tied(marks[i], reason ~= '' and '!' .. list or list)
   if seen[prospect] or (old and old < ceiling and old >= ceiling - 1073741824) then

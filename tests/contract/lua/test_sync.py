@@ -232,6 +232,53 @@ def test_who_was_there_is_updated_or_stays(bench: Bench) -> None:
     assert state[bench.key("lists-of:csv")].value | {"phone": "new", "lost": "!new", "flag": "!new", "why": "!new"} == state[bench.key("lists-of:csv")].value
 
 
+def test_who_is_not_shown_stays_as_the_list_has_them(bench: Bench) -> None:
+    """A member that the source only names keeps data, phone or the lack of one, and flag; it has its new place, and has not left."""
+    bench.fill("new", ["a", ("lost", "no-phone"), ("flag", "do-not-call"), "gone"])
+    before = bench.snapshot()
+    bench.begin("new", "r2")
+    bench.page("new", "r2", 0, [("flag", "unread"), ("a", "unread"), ("lost", "unread")], version=2)
+    told = run(bench, "new")
+    assert (told["fetched"], told["added"], told["updated"]) == (3, 0, 0)
+    bench.finish("new", "r2")
+    assert order(bench, "new") == ["flag", "a", "lost"]
+    state = bench.snapshot()
+    for index in ("undialable", "do-not-call", "available"):
+        assert set(state[bench.key(f"list:new:{index}")].value) == set(before[bench.key(f"list:new:{index}")].value) - {"gone"}
+    assert state[bench.key("list:new:members")].value.keys() == {"a", "lost", "flag"}
+    assert {**before[bench.key("list:new:members")].value, **state[bench.key("list:new:members")].value} == before[bench.key("list:new:members")].value
+    assert bench.take("new").prospect == "a"
+
+
+def test_who_is_not_shown_is_as_another_list_has_them(bench: Bench) -> None:
+    """New to this list, known to another one of the org: its data, phone and flag, and who is taken there is taken here. Known to none: an id, undialable."""
+    bench.make_list("flags", [("f", "do-not-call")])
+    taken = bench.take("east")
+    bench.begin("new", "r1")
+    bench.page("new", "r1", 0, [("x", "unread"), ("p5", "unread"), ("p6", "unread"), ("f", "unread"), ("p3", "unread")], version=0)
+    state = bench.snapshot()
+    members = state[bench.key("list:new:members")].value
+    assert {prospect: told["version"] for prospect, told in members.items()} == {"x": 0, "p5": 1, "p6": 1, "f": 1, "p3": 1}
+    assert state[bench.key("list:new:undialable")].value == {"x": place(0), "p6": place(2), "f": place(3)}
+    assert state[bench.key("list:new:do-not-call")].value == {"f"}
+    assert state[bench.key("list:new:reserved")].value == {taken.prospect: taken.ends} == {"p3": taken.ends}
+    assert state[bench.key("list:new:available")].value == {"p5": place(1)}
+    again = bench.page("new", "r1", 0, [("x", "unread"), ("p5", "unread")], version=0)
+    assert again[0] == "in"
+    assert order(bench, "new") == ["x", "p5", "p6", "f", "p3"]
+
+
+@pytest.mark.leaves("a key of the wrong type")
+def test_another_lists_broken_members_are_stepped_over(bench: Bench) -> None:
+    """The next list that knows the prospect tells."""
+    bench.server("DEL", bench.key("list:west:members"))
+    bench.server("SET", bench.key("list:west:members"), "not a hash")
+    bench.begin("new", "r1")
+    assert bench.page("new", "r1", 0, [("p3", "unread"), ("p1", "unread")], version=0)[0] == "in"
+    members = bench.snapshot()[bench.key("list:new:members")].value
+    assert (members["p3"]["version"], members["p1"]["version"]) == (1, 0)
+
+
 def test_a_prospect_can_be_in_64_lists(bench: Bench) -> None:
     """The 65th rejects the row with that reason; those that have it still take it again."""
     for number in range(64):
