@@ -12,7 +12,9 @@ from reservoir.storage.history import HistoryStore
 from reservoir.storage.lane import Replication
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import OrgStore
+from reservoir.storage.places import PlaceStore
 from reservoir.storage.redis import Store, open_store
+from reservoir.storage.removals import RemovalStore
 from reservoir.storage.reservations import ReservationStore
 from reservoir.storage.safety import Durability, Finding, inspect
 from reservoir.storage.settings import SettingsStore
@@ -38,6 +40,8 @@ class Services:
     reservations: ReservationStore
     history: HistoryStore
     lists: ListStore
+    removals: RemovalStore
+    places: PlaceStore
     syncs: SyncStore
     imports: Imports
     settling: Settling
@@ -70,6 +74,8 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             reservations=ReservationStore(orgs),
             history=HistoryStore(orgs),
             lists=lists,
+            removals=RemovalStore(orgs),
+            places=PlaceStore(orgs),
             syncs=syncs,
             imports=Imports(orgs, syncs),
             settling=Settling(orgs, lists, settings, config.history.retention_days),

@@ -30,6 +30,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "not-a-member": (404, "The prospect is not a member of the list"),
     "integration-not-found": (404, "There is no such integration"),
     "key-not-found": (404, "There is no such API key"),
+    "removal-not-found": (404, "Nobody is removed so"),
     "no-sync": (404, "The list has had no sync"),
     "method-not-allowed": (405, "The method is not allowed here"),
     "prospect-reserved": (409, "Somebody has this prospect"),

@@ -111,6 +111,12 @@ class Disposition(Body):
     note: Annotated[str, Field(max_length=NOTE_MAX)] | None = None
 
 
+class Reset(Body):
+    """Whose own place is to be put to the start."""
+
+    rep: Opaque
+
+
 class Lookup(Body):
     """Prospects whose reservations are wanted."""
 

@@ -1,6 +1,15 @@
 """The whole API on one screen: every noun brings its routes."""
 
-from reservoir.http import claims, history, lists, reservations, sessions, settings
+from reservoir.http import claims, history, lists, places, removals, reservations, sessions, settings
 from reservoir.http.visit import Route
 
-ROUTES: tuple[Route, ...] = (*claims.ROUTES, *sessions.ROUTES, *reservations.ROUTES, *lists.ROUTES, *settings.ROUTES, *history.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *claims.ROUTES,
+    *sessions.ROUTES,
+    *reservations.ROUTES,
+    *lists.ROUTES,
+    *removals.ROUTES,
+    *places.ROUTES,
+    *settings.ROUTES,
+    *history.ROUTES,
+)

@@ -83,10 +83,12 @@ KEYS: tuple[Key, ...] = (
     Key(_LIST + ":places", "hash", False, "each rep's own place while multi-rep dialing is off", "with the list; unheeded after 30 days"),
     Key(_LIST + ":removers", "set", False, "the reps who removed somebody", "with the list"),
     Key(_LIST + ":removed:<rep>", "hash", False, "whom a rep removed: when, and by which claim", "an entry when it is undone, or with the list"),
+    Key(_LIST + ":removals", "zset", False, "all its removals, by rep and prospect", "an entry when it is undone, or with the list"),
     Key(_ORG + "broken", "set", False, "lists with an index of the wrong type, stepped over and to be mended", "an entry when the list is mended"),
     Key(_ORG + "swept", "string", False, "how many lists were deleted, to tell them apart", "with the org"),
     Key(_ORG + "sweep", "hash", False, "deleted lists whose members are still to be untied", "an entry when that is done"),
     Key(_ORG + "sweep:<list>:<at>:<number>", "zset", False, "the members of a deleted list", "when they are untied"),
+    Key(_ORG + "sweep:<list>:<at>:<number>:removers", "set", False, "the reps who removed somebody from it", "when their removals are gone"),
 )
 
 

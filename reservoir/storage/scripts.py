@@ -30,15 +30,18 @@ Verb = Literal[
     "read_lists",
     "read_members",
     "read_org",
+    "read_removals",
     "read_reservations",
     "read_rights",
     "read_taken",
     "release",
+    "reset",
+    "restore",
     "settle",
     "sweep_list",
 ]
 
-SHARED = ("prelude", "granting")
+SHARED = ("prelude", "removing", "granting")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -11,6 +11,7 @@ from reservoir.domain.times import rfc3339
 from reservoir.storage.keys import encoded, prefix
 from reservoir.storage.lists import ListedMember
 from reservoir.storage.orgs import Org
+from reservoir.storage.removals import Removal
 from reservoir.storage.reservations import After, Filter
 from tests.property.acts import ORGS, REPS, Acts
 from tests.property.processes import Process
@@ -24,6 +25,7 @@ class Seen:
 
     lists: list[ListState]
     members: dict[str, list[ListedMember]]
+    removals: dict[str, list[Removal]]
     reservations: list[Reservation]
 
 
@@ -101,6 +103,7 @@ class Checks(Acts):
             for state in seen.lists:
                 self.read_list(org, org.lists[state.definition.id], state, now_ms)
                 self.read_members(org, org.lists[state.definition.id], seen.members[state.definition.id], now_ms)
+                self.read_removals(org.lists[state.definition.id], seen.removals[state.definition.id])
             self.read_reservations(org, seen.reservations, now_ms)
         self.acted = acted
 
@@ -119,13 +122,18 @@ class Checks(Acts):
                 if not page.more:
                     break
                 after = page.members[-1][1]
+        removals: dict[str, list[Removal]] = {}
+        for state in states:
+            read = await process.removals.page(org, state.definition.id, None, 100, None)
+            assert not isinstance(read, Refused)
+            removals[state.definition.id] = read[0]
         reservations: list[Reservation] = []
         last: After | None = None
         while True:
             some, last = await process.reservations.page(org, Filter(), (3, 100)[self.turn % 2], last)
             reservations += some
             if last is None:
-                return Seen(states, members, reservations)
+                return Seen(states, members, removals, reservations)
 
     @property
     def looks(self) -> str:
@@ -156,6 +164,12 @@ class Checks(Acts):
             status = "undialable" if row.reason else holder.state if holder else "removed" if removed else "available"
             assert (member.status, member.reason) == (status, row.reason)
             assert (member.reservation and member.reservation.claim) == (holder and holder.id)
+
+    def read_removals(self, list_: model.List, found: list[Removal]) -> None:
+        """R10: whom each rep removed, and by which claim, though they are no members any more."""
+        true = [(rep, who, claim) for rep, removed in list_.removed.items() for who, claim in removed.items()]
+        assert [(one.rep, one.prospect, one.claim) for one in found] == sorted(true, key=lambda one: (encoded(one[0]), one[1].encode()))
+        assert {one.integration for one in found} <= {list_.integration}
 
     def read_reservations(self, org: model.Org, found: list[Reservation], now_ms: int) -> None:
         """All that is held or reserved, soonest to end first."""

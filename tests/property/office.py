@@ -45,7 +45,9 @@ class Office(Acts):
 
     @rule(
         data=st.data(),
-        act=st.sampled_from(("configure", "configure", "move house", "lists", "lists", "a month passes", "a hold while off runs out", "hand", "hand")),
+        act=st.sampled_from(
+            ("configure", "configure", "move house", "lists", "lists", "a month passes", "a hold while off runs out", "hand", "hand", "undo", "undo", "reset")
+        ),
     )
     def rarely(self, data: st.DataObject, act: str) -> None:
         """What happens now and then."""
@@ -59,6 +61,10 @@ class Office(Acts):
                 self.change_lists(data, org, data.draw(st.sampled_from(sorted(LISTS)), "list"))
             case "a month passes":
                 self.a_month_passes_for_a_rep(org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
+            case "undo":
+                self.undo_a_remove(data, org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
+            case "reset":
+                self.reset(org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
             case "hand":
                 self.a_hand_deletes_a_key(data, org)
             case _:
@@ -113,6 +119,24 @@ class Office(Acts):
             assert slug_of(self.ask(org, lambda to, known: to.lists.delete(known, list_, "a test"))) == (None if list_ in org.lists else "list-not-found")
         if list_ in org.lists:
             org.expected.append({"type": "list.deleted", "integration": org.lists.pop(list_).integration, "list": list_})
+
+    def undo_a_remove(self, data: st.DataObject, org: model.Org, name: str, rep: str) -> None:
+        """R10: an admin gives a rep back whom the rep removed, or had not removed."""
+        list_ = org.lists.get(name)
+        removed = list_.removed.get(rep, {}) if list_ else {}
+        integration = list_.integration if list_ else "csv"
+        who = data.draw(st.sampled_from((*removed, *removed, *removed, *IDS[integration])), "whom")
+        told = self.ask(org, lambda to, known: to.removals.restore(known, name, rep, integration, who, "a test"))
+        assert slug_of(told) == ("list-not-found" if list_ is None else None if who in removed else "removal-not-found")
+        if told is None:
+            org.restored(name, rep, who)
+
+    def reset(self, org: model.Org, name: str, rep: str) -> None:
+        """R9: a rep wants to start afresh."""
+        told = self.ask(org, lambda to, known: to.places.reset(known, name, rep))
+        assert slug_of(told) == (None if name in org.lists else "list-not-found")
+        if told is None:
+            org.lists[name].places.pop(rep, None)
 
     # Workers
 

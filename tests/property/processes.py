@@ -9,7 +9,9 @@ from typing import Any, Self, TypeVar
 from reservoir.storage.claims import ClaimStore
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.places import PlaceStore
 from reservoir.storage.redis import Store, open_store
+from reservoir.storage.removals import RemovalStore
 from reservoir.storage.reservations import ReservationStore
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
@@ -28,6 +30,8 @@ class Process:
     orgs: OrgStore
     claims: ClaimStore
     lists: ListStore
+    removals: RemovalStore
+    places: PlaceStore
     syncs: SyncStore
     reservations: ReservationStore
     settings: SettingsStore
@@ -37,7 +41,17 @@ class Process:
     def on(cls, store: Store) -> "Process":
         orgs = OrgStore(store, INTEGRATIONS)
         lists, settings = ListStore(orgs), SettingsStore(orgs)
-        return cls(orgs, ClaimStore(orgs), lists, SyncStore(orgs), ReservationStore(orgs), settings, Settling(orgs, lists, settings, 30))
+        return cls(
+            orgs,
+            ClaimStore(orgs),
+            lists,
+            RemovalStore(orgs),
+            PlaceStore(orgs),
+            SyncStore(orgs),
+            ReservationStore(orgs),
+            settings,
+            Settling(orgs, lists, settings, 30),
+        )
 
 
 class World:

@@ -22,7 +22,7 @@ ROOM = 1 << 30
 TTL_MS = {"held": DAY_MS, "reserved": 7 * DAY_MS}
 """For how long a claim is known after its end."""
 
-READS: frozenset[Verb] = frozenset({"read_claim", "read_history", "read_lists", "read_members", "read_reservations", "read_taken"})
+READS: frozenset[Verb] = frozenset({"read_claim", "read_history", "read_lists", "read_members", "read_removals", "read_reservations", "read_taken"})
 """Scripts that are given the generation, but no window."""
 
 BARE: frozenset[Verb] = frozenset({"create_org", "read_org", "read_rights"})

@@ -118,19 +118,19 @@ class Run:
 
 @dataclass
 class List:
-    """A list. ``places``: the prospect last handed to each rep while the mode was off, and the rank that it had."""
+    """A list. ``removed``: whom each rep removed, and by which claim. ``places``: the prospect last handed to each rep while the mode was off, and its rank."""
 
     integration: str
     order: list[str] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
-    removed: dict[str, set[str]] = field(default_factory=dict)
+    removed: dict[str, dict[str, str]] = field(default_factory=dict)
     places: dict[str, tuple[str, int]] = field(default_factory=dict)
     run: Run | None = None
     fetched: int = 0
 
     def dialable(self, rep: str | None = None) -> list[str]:
         """Members who can be dialed, in order; with a rep, those that the rep has not removed."""
-        return [who for who in self.order if self.rows[who].reason is None and who not in self.removed.get(rep or "", set())]
+        return [who for who in self.order if self.rows[who].reason is None and who not in self.removed.get(rep or "", {})]
 
     def ahead(self, rep: str) -> list[str]:
         """Whom the rep's own walk has still to meet (R9)."""
@@ -345,10 +345,16 @@ class Org:
         claim.disposition = outcome, remove, note
         self.expected.append(claim.event("disposition.recorded"))
         if remove and (list_ := self.lists.get(claim.list or "")):
-            removed = list_.removed.setdefault(claim.taker.rep, set())
+            removed = list_.removed.setdefault(claim.taker.rep, {})
             if claim.prospect not in removed:
-                removed.add(claim.prospect)
+                removed[claim.prospect] = claim.id
                 self.expected.append(claim.event("prospect.removed"))
+
+    def restored(self, list_: str, rep: str, prospect: str) -> None:
+        """A remove was undone."""
+        claim = self.lists[list_].removed[rep].pop(prospect)
+        facts: Facts = {"integration": self.lists[list_].integration, "prospect": prospect, "rep": rep, "list": list_, "claim": claim}
+        self.expected.append(facts | {"type": "prospect.restored"})
 
     def older(self, claim: Claim, ms: int) -> None:
         """So much time has passed for the claim, and for nothing else."""

@@ -4,7 +4,8 @@ KEYS   the org's prefix
 ARGV   4 id, 5 whether another may be found if it is taken ('1': id-2, id-3, …; '0'), 6 name, 7 integration, 8 source (JSON), 9 sync (JSON),
        10 who asked (JSON, for the history)
 Reply  {'created', now, id} | {'list-exists', now} | {'stale', now} | {'clock', now}
-       {'sweeping', now, aside}   a list of another integration had the id, and its members are still tied to it: sweep that, and call again
+       {'sweeping', now, aside}   a list had the id whose removals are still there, or one of another integration, whose members are still tied to it: sweep
+       that, and call again
 Again  the same list, if it is the same call sent again; another call: 'list-exists', or another list under another id.
 Bound  1,000 ids tried.
 ]]
@@ -29,7 +30,8 @@ while redis.call('EXISTS', prefix .. 'list:' .. id) == 1 do
   id = string.gsub(string.sub(wanted, 1, 64 - #ending), '%-+$', '') .. ending
 end
 for aside, of in pairs(flat(redis.call('HGETALL', prefix .. 'sweep'))) do
-  if string.match(aside, '^[^:]+') == id and words(of)[1] ~= ARGV[7] then
+  local unswept = words(of)[1] ~= ARGV[7] or redis.call('EXISTS', prefix .. 'sweep:' .. aside .. ':removers') == 1
+  if string.match(aside, '^[^:]+') == id and unswept then
     return { 'sweeping', now, aside }
   end
 end

@@ -1,11 +1,11 @@
 #!lua
 --[[ Deletes a list: its members, removals and places go, a running sync has no list any more, its id is free at once. Reservations stay.
-The order of its members is kept aside, for `sweep_list` to untie each of them from the list.
+The order of its members and the reps who removed somebody are kept aside, for `sweep_list` to untie each member from the list, and to let the removals go.
 KEYS   the org's prefix
 ARGV   4 list, 5 who asked (JSON)
 Reply  {'deleted', now, aside}   aside: what to sweep | {'list-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same, as long as it is not swept, if it is the same call sent again; another call: 'list-not-found'.
-Bound  one key per rep who removed someone; the store frees the memory in the background.
+Bound  constant; the store frees the memory in the background.
 ]]
 local refusal = guard()
 if refusal then
@@ -25,18 +25,17 @@ if not integration then
 end
 redis.call('XLEN', prefix .. 'history')
 redis.call('ZCARD', prefix .. 'lists')
-local removers = redis.pcall('SMEMBERS', base .. ':removers')
 local aside = list .. ':' .. integer(now) .. ':' .. redis.call('INCR', prefix .. 'swept')
 redis.call('HSET', prefix .. 'sweep', aside, integration .. ' ' .. nonce)
 if redis.call('TYPE', base .. ':order').ok == 'zset' then
   redis.call('RENAME', base .. ':order', prefix .. 'sweep:' .. aside)
 end
-for _, rep in ipairs(removers) do
-  redis.call('UNLINK', base .. ':removed:' .. encoded(rep))
+if redis.call('TYPE', base .. ':removers').ok == 'set' then
+  redis.call('RENAME', base .. ':removers', prefix .. 'sweep:' .. aside .. ':removers')
 end
 redis.pcall('SREM', prefix .. 'broken', list)
 redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':available', base .. ':held', base .. ':reserved', base .. ':undialable',
-  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':sync')
+  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':sync')
 redis.call('ZREM', prefix .. 'lists', list)
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })
 return { 'deleted', now, aside }

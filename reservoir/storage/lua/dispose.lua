@@ -11,7 +11,7 @@ if refusal then
   return refusal
 end
 
-local id, outcome, remove = ARGV[4], ARGV[5], ARGV[6] == '1'
+local id, outcome, asked = ARGV[4], ARGV[5], ARGV[6] == '1'
 local note = ARGV[8] == '1' and ARGV[7] or nil
 local key = prefix .. 'claim:' .. id
 local record = claim_record(id)
@@ -19,7 +19,7 @@ if not record then
   return { 'claim-not-found', now }
 elseif not record.attempted_at then
   return { 'claim-not-attempted', now }
-elseif remove and not record.list then
+elseif asked and not record.list then
   return { 'no-list', now }
 end
 
@@ -27,25 +27,20 @@ local last = redis.call('HGET', key, 'disposition')
 if last then
   local known = cjson.decode(last)
   local known_note = known.note ~= cjson.null and known.note or nil
-  if known.outcome == outcome and known.remove == remove and known_note == note then
+  if known.outcome == outcome and known.remove == asked and known_note == note then
     redis.call('HSET', key, 'state', record.state)
     return { 'recorded', now }
   end
 end
-local base = prefix .. 'list:' .. (record.list or '')
-local there = remove and redis.call('EXISTS', base) == 1
-local removed = base .. ':removed:' .. encoded(record.rep)
 redis.call('XLEN', prefix .. 'history')
-redis.call('HLEN', removed)
-redis.call('SCARD', base .. ':removers')
+local removing = asked and removal_of(record)
 
 redis.call('HSET', key, 'disposition',
-  cjson.encode({ outcome = outcome, remove = remove, note = note or cjson.null, at = integer(now) }))
+  cjson.encode({ outcome = outcome, remove = asked, note = note or cjson.null, at = integer(now) }))
 local facts = facts_of(record, id)
-facts[#facts + 1], facts[#facts + 2] = 'detail', cjson.encode({ outcome = outcome, remove = remove })
+facts[#facts + 1], facts[#facts + 2] = 'detail', cjson.encode({ outcome = outcome, remove = asked })
 remember('disposition.recorded', now, facts)
-if there and redis.call('HSETNX', removed, record.prospect, integer(now) .. ' ' .. id) == 1 then
-  redis.call('SADD', base .. ':removers', record.rep)
-  remember('prospect.removed', now, facts_of(record, id))
+if removing then
+  take_out(removing, record, id)
 end
 return { 'recorded', now }

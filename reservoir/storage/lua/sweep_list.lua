@@ -1,10 +1,10 @@
 #!lua
---[[ Unties members of a deleted list from it, a chunk at a time; one who is in a new list of the same id stays tied to that.
+--[[ Lets the removals of a deleted list go, then unties its members from it, a chunk at a time; one who is in a new list of the same id stays tied to that.
 KEYS   the org's prefix
 ARGV   4 what `delete_list` kept aside
 Reply  {'swept', now, left} | {'stale', now} | {'clock', now}
 Again  goes on with what is left; 0 when there is nothing.
-Bound  250 members.
+Bound  250 reps or 250 members; the store frees the memory in the background.
 ]]
 local refusal = guard()
 if refusal then
@@ -14,6 +14,13 @@ local aside = ARGV[4]
 local key = prefix .. 'sweep:' .. aside
 local list = string.match(aside, '^[^:]+')
 local integration = words(redis.call('HGET', prefix .. 'sweep', aside))[1]
+local removers = redis.call('SPOP', key .. ':removers', 250)
+if #removers > 0 then
+  for _, rep in ipairs(removers) do
+    redis.call('UNLINK', prefix .. 'list:' .. list .. ':removed:' .. encoded(rep))
+  end
+  return { 'swept', now, 1 + redis.call('SCARD', key .. ':removers') + redis.call('ZCARD', key) }
+end
 local prospects = integration and redis.call('ZRANGE', key, 0, 249) or {}
 if #prospects == 0 then
   redis.call('HDEL', prefix .. 'sweep', aside)

@@ -130,3 +130,35 @@ async def test_r9_a_place_moves_with_its_prospect(off: Caller) -> None:
     assert (await off.take("west"))["prospect"]["id"] == "p3"
     await off.fill("west", ["p5", "p4", "p2", "p1"])
     assert (await off.take("west"))["prospect"]["id"] == "p1"
+
+
+async def test_r9_a_reset_puts_the_rep_s_own_place_to_the_start(off: Caller) -> None:
+    """R9: theirs alone; members that arrived before the place are met then. Removals stay, and on a csv list there is nothing to sync."""
+    claims = (await off.claim("west", 3)).json["claims"]
+    await off.claim("west", 2, **BEN)
+    await off.after(claims[1], "disposition", {"outcome": "busy", "remove": True}, 200)
+    await off.fill("west", ["n1", "p1", "p2", "p3", "p4", "p5"])
+    assert ids_of((await off.claim("west", 1)).json["claims"]) == ["p4"]
+    for _ in range(2):
+        assert (await off.post("/v1/lists/west/reset", {"rep": ANA["rep"]}, 200)).json == {"reset": True, "sync": None}
+    told = (await off.claim("west", 2)).json
+    assert (ids_of(told["claims"]), told["list"]["available"]) == (["n1", "p1"], 3)
+    assert ids_of((await off.claim("west", 5)).json["claims"]) == ["p3", "p4", "p5"]
+    assert ids_of((await off.claim("west", 1, **BEN)).json["claims"]) == ["p3"]
+
+
+async def test_a_reset_names_a_rep(off: Caller) -> None:
+    """A list that is not there is told first; the place of a rep whom nobody knows is at the start."""
+    (await off.post("/v1/lists/nowhere/reset", {"rep": 1})).refused(404, "list-not-found")
+    (await off.post("/v1/lists/west/reset", {})).invalid("/rep")
+    (await off.post("/v1/lists/west/reset", {"rep": "", "sync": True})).invalid("/rep", "/sync")
+    await off.post("/v1/lists/west/reset", {"rep": "nobody"}, 200)
+
+
+async def test_r7_a_reset_changes_no_reservation(admin: Caller) -> None:
+    """While multi-rep dialing is on, too."""
+    await admin.make_list("West", ["p1", "p2"])
+    await admin.take("west")
+    await admin.post("/v1/lists/west/reset", {"rep": ANA["rep"]}, 200)
+    assert (await admin.counts("west"))["reserved"] == 1
+    assert (await admin.take("west"))["prospect"]["id"] == "p2"

@@ -28,9 +28,9 @@ class Full:
         lapsed = bench.take("west", hold_ms=30_000)
         self.reserved = bench.take("east")
         self.expired = bench.take("east")
-        removed = bench.take("west")
-        bench.call("dispose", removed.id, "busy", 1, "note", 1)
-        for got, ms in ((lapsed, 31_000), (self.expired, DAY_MS + 1), (removed, DAY_MS + 1)):
+        self.removed = bench.take("west")
+        bench.call("dispose", self.removed.id, "busy", 1, "note", 1)
+        for got, ms in ((lapsed, 31_000), (self.expired, DAY_MS + 1), (self.removed, DAY_MS + 1)):
             bench.age(f"csv:{got.prospect}", ms)
         bench.terms["csv"] = Terms(enabled=False)
         bench.take("west", rep="bob")
@@ -82,6 +82,9 @@ class Full:
             "mend_list": ("west", ""),
             "read_lists": ("west", "east", "crm"),
             "read_members": ("west", "", 250, "ana"),
+            "read_removals": ("west", "", "", 250),
+            "restore": ("west", "ana", "csv", self.removed.prospect, '{"by":"a test"}'),
+            "reset": ("west", "bob"),
         }
 
     def _orgs(self) -> dict[Verb, tuple[Word, ...]]:
@@ -255,6 +258,8 @@ REPEATED: tuple[Verb, ...] = (
     "finish_sync",
     "import_page",
     "release",
+    "reset",
+    "restore",
 )
 
 

@@ -133,8 +133,10 @@ def test_deletes_all_of_a_list_but_reservations(bench: Bench) -> None:
         for part in ([f"{part}[{name}]" for name in entry.value] if entry.type != "string" else [part])
     }
     assert len(gone) > 30
+    assert gone.pop("list:west:removed:ana[p1]") is GONE, "which is swept"
     assert bench.changes(before) == {
         **gone,
+        f"sweep:{aside}:removers[ana]": True,
         "lists[west]": GONE,
         "swept": 1,
         f"sweep[{aside}]": "csv again",
@@ -145,6 +147,10 @@ def test_deletes_all_of_a_list_but_reservations(bench: Bench) -> None:
     assert bench.call("delete_list", "west", "{}")[0] == "list-not-found"
     assert bench.call("delete_list", "west", '{"by":"ada"}', nonce="again")[::2] == ["deleted", aside], "the same call, its reply lost, sent again"
     assert bench.changes(before) == {}
+    assert create(bench, "west", integration="csv")[::2] == ["sweeping", aside], "its removals are not those of a list made anew under its id"
+    assert bench.call("sweep_list", aside)[::2] == ["swept", 6]
+    assert bench.changes(before) == {f"sweep:{aside}:removers[ana]": GONE, "list:west:removed:ana[p1]": GONE}
+    before = bench.snapshot()
     assert bench.call("sweep_list", aside)[::2] == ["swept", 0]
     assert bench.changes(before) == {
         f"sweep[{aside}]": GONE,
