@@ -2,17 +2,17 @@
 
 import json
 import logging
-import shlex
+import os
 import socket
-from dataclasses import replace
-from http.client import HTTPConnection
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from importlib import resources
-from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
-from reservoir.cli.failing import FailedError, required
+from reservoir.cli.demo_dialing import Shown
+from reservoir.cli.failing import DONE, FAILED, required
 from reservoir.cli.importing import csv_list
 from reservoir.cli.opening import Place, on_store
 from reservoir.cli.options import example, with_config
@@ -28,19 +28,20 @@ from reservoir.wiring import Services
 DIRECTORY = "demo"
 ORG_ID, LIST_ID, INTEGRATION = "demo", "sample", "csv"
 BY = "reservoir demo"
-PATH = f"/v1/lists/{LIST_ID}/claims"
-ANSWER_S = 10.0
+CALLS = 400
+"""For some ten seconds of dialing, and less than half of the list: somebody is left to be claimed by hand."""
 
 
 @click.command("demo", epilog=example("reservoir demo", "reservoir demo --port 9000 --exit"))
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0: any that is free. 8080, or one that is free, unless it is given.")
-@click.option("--exit", "and_exit", is_flag=True, help="Stop after the claim, in place of serving until Ctrl-C.")
+@click.option("--calls", type=click.IntRange(1), default=CALLS, show_default=True, help="How many calls the reps attempt together.")
+@click.option("--exit", "and_exit", is_flag=True, help="Stop after the summary, in place of serving until Ctrl-C.")
 @with_config
-def demo(config: Config, port: int | None, and_exit: bool) -> int:
-    """Run the service with a sample org and a sample list, and make a claim.
+def demo(config: Config, port: int | None, calls: int, and_exit: bool) -> int:
+    """Run the service, and let eight simulated reps dial one sample list together, in parallel mode.
 
-    It has an embedded engine and a data directory of its own, `demo` in the data_dir, so that nothing else is touched. To run it again goes on where it
-    was; delete the directory to begin anew.
+    It has an embedded engine and a data directory of its own, `demo` in the data_dir, so that nothing else is touched. Its org is a sandbox: reservations end
+    1,000 times sooner, a day after 86 s. To run it again goes on with whoever is not reserved; delete the directory to begin anew.
     """
     from reservoir.cli.listening import url_of
 
@@ -49,15 +50,29 @@ def demo(config: Config, port: int | None, and_exit: bool) -> int:
     refuse_second(config.data_dir)
     with _listener(config, port) as listener:
         key = on_store(config, _prepare)
-        url = url_of(listener)
+        dialing: list[subprocess.Popen[str]] = []
 
         def show(place: Place) -> bool:
-            _show(url, key, place)
-            if not and_exit:
-                click.echo("\nIt serves until Ctrl-C.")
-            return not and_exit
+            shown = Shown(url_of(listener), key, LIST_ID, place.words, str(config.data_dir.absolute()), calls, os.getpid(), and_exit)
+            dialing.append(_dial(shown))
+            return True
 
-        return serve_on(config, listener, show)
+        try:
+            code = serve_on(config, listener, show)
+        finally:
+            for process in dialing:  # which has ended, unless the service was stopped under it
+                process.terminate()
+                process.wait()
+    return code or (FAILED if any(process.returncode > 0 for process in dialing) else DONE)
+
+
+def _dial(shown: Shown) -> "subprocess.Popen[str]":
+    """The reps at work beside the service, which goes on looking after its processes. What they are told is on no command line: it has the key."""
+    process = subprocess.Popen([sys.executable, "-c", "from reservoir.cli.demo_dialing import main; main()"], stdin=subprocess.PIPE, text=True)
+    if process.stdin is not None:
+        process.stdin.write(json.dumps(asdict(shown)))
+        process.stdin.close()
+    return process
 
 
 def _own(config: Config) -> Config:
@@ -81,7 +96,7 @@ def _listener(config: Config, port: int | None) -> socket.socket:
 
 async def _prepare(opened: Services) -> str:
     """The org, its setting and its list are there, as an earlier run left them or as new; returns a new admin key."""
-    await opened.orgs.create(OrgProfile(ORG_ID, "Demo", "America/New_York", "US"))
+    await opened.orgs.create(OrgProfile(ORG_ID, "Demo", "America/New_York", "US", sandbox=True))
     await opened.orgs.ask(ORG_ID, lambda org: _switch_on(opened, org))
     if await opened.orgs.ask(ORG_ID, lambda org: _list_is_new(opened, org)):
         with resources.files("reservoir.demo").joinpath("people.csv").open("rb") as people:
@@ -101,32 +116,3 @@ async def _list_is_new(opened: Services, org: Org) -> bool:
     await opened.lists.create(org, csv_list(LIST_ID, "Sample"), exact=True, by=BY)
     state = required(await opened.lists.get(org, LIST_ID))
     return state.last_sync is None or state.last_sync.state != "done"
-
-
-def _show(url: str, key: str, place: Place) -> None:
-    """Makes a claim and prints its answer, and how to go on."""
-    asked = {"rep": "ana", "session": "ana-1", "mode": "power"}
-    click.echo(f"POST {url}{PATH} {json.dumps(asked)}\n")
-    told = _claim(url, key, asked)
-    click.echo(json.dumps(told, indent=2, ensure_ascii=False))
-    taken = "Nobody else can dial this person now" if told["claims"] else "Everybody in the list is reserved by now"
-    body = json.dumps({"rep": "bob", "session": "bob-1", "mode": "power"})
-    words = ["curl", "-s", f"{url}{PATH}", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", body]
-    click.echo(
-        f"\n{taken}. To claim the next one, for another rep:\n\n  {shlex.join(words)}\n\nService  {url}/openapi.json\nKey      {key}\nStore    {place.words}"
-    )
-
-
-def _claim(url: str, key: str, asked: dict[str, str]) -> dict[str, Any]:
-    """The service's answer, over HTTP as any dialer gets it. **Raises**: FailedError for a refusal."""
-    connection = HTTPConnection(urlsplit(url).hostname or "", urlsplit(url).port, timeout=ANSWER_S)
-    try:
-        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-        connection.request("POST", PATH, json.dumps(asked), headers)
-        answer = connection.getresponse()
-        told: dict[str, Any] = json.loads(answer.read())
-    finally:
-        connection.close()
-    if answer.status not in {200, 201}:
-        raise FailedError(f"The claim was refused: {told.get('detail', answer.status)}")
-    return told

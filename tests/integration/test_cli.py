@@ -4,10 +4,7 @@ import json
 import logging
 import os
 import shlex
-import shutil
 import signal
-import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -352,31 +349,3 @@ def test_a_store_elsewhere_is_used_as_it_is_configured(alone: Runner, monkeypatc
 def test_the_openapi_document_is_printed(alone: Runner) -> None:
     """It is the one that the service publishes."""
     assert alone("openapi").json == document()
-
-
-# ---- the demo ----------------------------------------------------------------------------------------------------------------------------
-
-
-def test_the_demo_claims_for_ana_and_its_curl_line_for_bob(tmp_path: Path) -> None:
-    """The demo shows a claim, and its line for curl, pasted into a shell, claims somebody else; Ctrl-C ends it with 0."""
-    if shutil.which("curl") is None:
-        pytest.skip("there is no curl on this machine")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with running(tmp_path, "demo", {"RESERVOIR_SERVER__PORT": str(port)}) as demo:
-            wait_until(lambda: "Ctrl-C" in demo.out or demo.process.poll() is not None, "the demo is up", 60)
-            assert f"The port {port} is in use" in demo.err
-            first = json.loads(demo.out[demo.out.index("\n{") : demo.out.index("\n}\n") + 2])["claims"][0]
-            (line,) = [line.strip() for line in demo.out.splitlines() if line.strip().startswith("curl ")]
-            pasted = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=True)
-            second = json.loads(pasted.stdout)["claims"][0]
-            assert (first["rep"], second["rep"]) == ("ana", "bob")
-            assert first["reserved"]
-            assert second["reserved"]
-            assert first["prospect"]["id"] != second["prospect"]["id"]
-            assert demo.stop(signal.SIGINT) == 0, demo.err
-    assert [path.name for path in (tmp_path / ".reservoir").iterdir()] == ["demo"]
-    again = reservoir(tmp_path, "demo --port 0 --exit")
-    assert again.code == 0, again.err
-    third = json.loads(again.out[again.out.index("\n{") : again.out.index("\n}\n") + 2])["claims"][0]
-    assert third["prospect"]["id"] not in {first["prospect"]["id"], second["prospect"]["id"]}
