@@ -37,7 +37,7 @@ def log_to(stream: TextIO | None = None, level: int = logging.INFO) -> None:
     """Whatever is logged in this process from now on goes to the stream, stderr if none is given. **Again**: only to the newer one."""
     stream = stream or sys.stderr
     handler = logging.StreamHandler(stream)
-    handler.addFilter(_with_request_id)
+    handler.addFilter(with_request_id)
     handler.setFormatter(PlainWords() if stream.isatty() else JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -59,6 +59,11 @@ def log_loop_fault(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 class JsonLines(logging.Formatter):
     """A line of JSON for each record: ``at``, ``level``, ``logger``, ``message``, ``pid``, ``request_id`` if there is one, and what was given as ``extra``."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether an exception's text is told, whatever it quotes."""
+        return debugging()
+
     def format(self, record: logging.LogRecord) -> str:
         """The line, without its end."""
         told: dict[str, object] = {
@@ -72,8 +77,19 @@ class JsonLines(logging.Formatter):
             told["request_id"] = id_
         told |= _extra(record)
         if record.exc_info:
-            told["exception"] = "".join(_lines(record.exc_info)).rstrip()
+            told["exception"] = "".join(_lines(record.exc_info, whole=self.whole)).rstrip()
         return json.dumps(told, default=str)  # and not orjson: a path may hold bytes that are no text, and a log line must not fail
+
+
+class JsonForKeeping(JsonLines):
+    """The same for a file that may be handed on: what others logged is told without its values, and no exception quotes anything, debugging or not."""
+
+    whole = False
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        ours = record.name.partition(".")[0] == "reservoir"
+        return super().format(record if ours else logging.makeLogRecord({**vars(record), "msg": str(record.msg), "args": ()}))
 
 
 class PlainWords(logging.Formatter):
@@ -88,10 +104,11 @@ class PlainWords(logging.Formatter):
             extra["request"] = id_
         if extra:
             told += f" ({', '.join(f'{name} {value}' for name, value in extra.items())})"
-        return told + ("\n" + "".join(_lines(record.exc_info)).rstrip() if record.exc_info else "")
+        return told + ("\n" + "".join(_lines(record.exc_info, whole=debugging())).rstrip() if record.exc_info else "")
 
 
-def _with_request_id(record: logging.LogRecord) -> bool:
+def with_request_id(record: logging.LogRecord) -> bool:
+    """A filter that lets everything through, and notes the request that is being served."""
     if not hasattr(record, "request_id"):
         record.request_id = request_id.get()
     return True
@@ -105,14 +122,14 @@ def _extra(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
-def _lines(raised: Raised) -> list[str]:
+def _lines(raised: Raised, *, whole: bool) -> list[str]:
     """The traceback, as Python writes it, but for the text of an exception that may quote what was sent."""
     kind, error, trace = raised
-    if error is None or debugging():
+    if error is None or whole:
         return traceback.format_exception(kind, error, trace)
     lines: list[str] = []
     if (before := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
-        lines += [*_lines((type(before), before, before.__traceback__)), "\nand then\n\n"]
+        lines += [*_lines((type(before), before, before.__traceback__), whole=False), "\nand then\n\n"]
     return [*lines, *traceback.format_tb(trace), _named(error)]
 
 

@@ -10,11 +10,13 @@ import click
 from reservoir import __version__
 from reservoir.cli.demo import demo
 from reservoir.cli.doctor import doctor
-from reservoir.cli.failing import DONE, FAILED, report
+from reservoir.cli.failing import DONE, FAILED
+from reservoir.cli.failing import report as report_failure
 from reservoir.cli.lists import list_
 from reservoir.cli.options import accepts_config, example
 from reservoir.cli.orgs import key, org
 from reservoir.cli.printing import print_json
+from reservoir.cli.report import report
 from reservoir.cli.reservations import reservations
 from reservoir.cli.serve import serve
 from reservoir.cli.status import status
@@ -37,7 +39,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, doctor, org, key, list_, reservations):
+for command in (serve, demo, status, doctor, report, org, key, list_, reservations):
     cli.add_command(command)
 
 
@@ -57,5 +59,5 @@ def _outcome(arguments: Sequence[str] | None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where whatever it is becomes a sentence
-        return report(error)
+        return report_failure(error)
     return ended if isinstance(ended, int) else DONE

@@ -14,6 +14,7 @@ from reservoir.cli.opening import EMBEDDED, Place
 from reservoir.cli.options import example, with_config
 from reservoir.cli.service_record import ServiceRecord
 from reservoir.config import Config
+from reservoir.last_errors import keep_errors
 from reservoir.telemetry import log_to
 
 LEAVING_S = 10.0
@@ -64,6 +65,7 @@ def serve_on(config: Config, listener: socket.socket, ready: Callable[[Place], b
     from reservoir.cli.supervising import Supervisor
     from reservoir.storage.embedded import EmbeddedEngine
 
+    keep_errors(config.data_dir)
     record = ServiceRecord(url_of(listener), os.getpid())
     with Signals() as signals, ExitStack() as at_the_end:
         engine: EmbeddedEngine | None = None

@@ -20,6 +20,7 @@ LEVELS = {
     "client": 1,
     "config": 1,
     "telemetry": 1,
+    "last_errors": 2,
     "storage": 1,
     "integrations": 1,
     "sync": 2,
