@@ -20,6 +20,7 @@ from reservoir.cli.report import report
 from reservoir.cli.reservations import reservations
 from reservoir.cli.serve import serve
 from reservoir.cli.status import status
+from reservoir.cli.verify import verify
 from reservoir.telemetry import debugging, log_nothing, log_to
 
 
@@ -39,7 +40,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, doctor, report, org, key, list_, reservations):
+for command in (serve, demo, status, doctor, report, verify, org, key, list_, reservations):
     cli.add_command(command)
 
 

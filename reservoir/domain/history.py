@@ -57,3 +57,8 @@ class Entry:
     def member(self) -> str:
         """Whom it is about, as ``integration:prospect``."""
         return f"{self.integration}:{self.prospect}"
+
+    @property
+    def written_ms(self) -> int:
+        """When the store stamped the entry, which may be a moment before its script read the clock."""
+        return int(self.id.partition("-")[0])

@@ -33,6 +33,7 @@ Verb = Literal[
     "read_removals",
     "read_reservations",
     "read_rights",
+    "read_standing",
     "read_taken",
     "release",
     "reset",

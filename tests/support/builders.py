@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from reservoir.domain.times import DAY_MS, rfc3339
 from reservoir.storage.keys import encoded, prefix
@@ -22,11 +22,11 @@ ROOM = 1 << 30
 TTL_MS = {"held": DAY_MS, "reserved": 7 * DAY_MS}
 """For how long a claim is known after its end."""
 
-READS: frozenset[Verb] = frozenset({"read_claim", "read_history", "read_lists", "read_members", "read_removals", "read_reservations", "read_taken"})
-"""Scripts that are given the generation, but no window."""
-
 BARE: frozenset[Verb] = frozenset({"create_org", "read_org", "read_rights"})
 """Scripts that are given neither."""
+
+READS: frozenset[Verb] = frozenset(verb for verb in get_args(Verb) if verb.startswith("read_")) - BARE
+"""Scripts that are given the generation, but no window."""
 
 
 @dataclass

@@ -67,6 +67,7 @@ class Full:
             "read_taken": ("csv:p1", "csv:p2", "csv:p3"),
             "read_reservations": ("", "", 250),
             "read_history": ("", "+", 500),
+            "read_standing": ("", "", "", 250),
         }
 
     def _lists(self) -> dict[Verb, tuple[Word, ...]]:
@@ -238,7 +239,7 @@ def test_no_script_leaves_its_org(full: Full, verb: Verb, server: EngineProcess)
         while "that was it" not in (line := watching.next()):
             if " lua] " in line:
                 seen.append([word.strip('"') for word in line.split("] ", 1)[1].split(" ")])
-    keys = [words[1] for words in seen if words[0].upper() != "TIME"]
+    keys = [words[2 if words[0].upper() == "XINFO" else 1] for words in seen if words[0].upper() != "TIME"]
     assert keys or verb == "read_rights"  # which asks of commands, and gives none
     assert [key for key in keys if not key.startswith("reservoir:{acme}:")] == []
 
