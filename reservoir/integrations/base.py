@@ -44,7 +44,7 @@ def integrations() -> Mapping[str, Integration]:
 
     found = {
         "salesforce": Integration("salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign")),
-        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",)),
+        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect),
         "csv": Integration("csv", csv.prospect_id),
     }
     for point in entry_points(group=ENTRY_POINTS):
