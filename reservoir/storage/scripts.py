@@ -24,6 +24,7 @@ Verb = Literal[
     "fail_sync",
     "finish_sync",
     "import_page",
+    "leave_waiting",
     "mend_list",
     "read_claim",
     "read_history",
@@ -40,9 +41,10 @@ Verb = Literal[
     "restore",
     "settle",
     "sweep_list",
+    "tend_waiting",
 ]
 
-SHARED = ("prelude", "removing", "granting")
+SHARED = ("prelude", "removing", "granting", "waiting")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -30,6 +30,7 @@ redis.call('XLEN', prefix .. 'history')
 local prospects = redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING)
 local left = tonumber(run.left) + #prospects
 if #prospects > 0 then
+  stir(base)
   local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
   for _, index in ipairs({ ':available', ':held', ':reserved', ':undialable', ':order' }) do
     redis.call('ZREM', base .. index, unpack(prospects))
