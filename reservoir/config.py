@@ -100,8 +100,15 @@ def _required_without_endpoint(value: str, rest: ValidationInfo) -> str:
     return value
 
 
+def _required_with_key(value: SecretStr, rest: ValidationInfo) -> SecretStr:
+    if bool(value.get_secret_value()) != bool(rest.data.get("consumer_key", value).get_secret_value()):
+        raise ValueError
+    return value
+
+
 OrgId = Annotated[str, StringConstraints(pattern=f"^{ORG_ID.pattern}$")]
 Secret = Annotated[SecretStr, Field(min_length=1), MayComeFromFile()]
+MaybeSecret = Annotated[SecretStr, MayComeFromFile()]
 Root = Annotated[str, AfterValidator(_root_url)]
 LoginDomain = Annotated[str, AfterValidator(_login_domain)]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$")]
@@ -178,13 +185,17 @@ class SalesforceJwt(Salesforce):
 
 
 class SalesforcePassword(Salesforce):
-    """A user who logs in by name, password and, unless the network is trusted, security token."""
+    """A user who logs in by name, password and, unless the network is trusted, security token: through a connected app if one is named, else by SOAP."""
 
     auth: Literal["password"] = Field(description=_AUTH)
     domain: LoginDomain = Field(default="login", min_length=1, description=_LOGIN_DOMAIN)
     username: str = Field(min_length=1, description=_USERNAME)
     password: Secret = Field(description="a password")
-    security_token: Annotated[SecretStr, MayComeFromFile()] = Field(default=SecretStr(""), description="a security token, or nothing")
+    security_token: MaybeSecret = Field(default=SecretStr(""), description="a security token, or nothing")
+    consumer_key: MaybeSecret = Field(default=SecretStr(""), description=_CONSUMER_KEY + ", or nothing")
+    consumer_secret: Annotated[MaybeSecret, AfterValidator(_required_with_key)] = Field(
+        default=SecretStr(""), validate_default=True, description="the consumer secret of the connected app whose consumer key is set, and only with it"
+    )
 
 
 class SalesforceSession(Salesforce):

@@ -13,6 +13,7 @@ from reservoir.domain.refusals import InvalidError
 from reservoir.domain.reservation_timeout import MAX_DURATION, Unit
 from reservoir.domain.settings import Scope
 from reservoir.integrations.base import integrations
+from reservoir.integrations.salesforce import refuses_query
 
 Opaque = Annotated[str, AfterValidator(ids.opaque)]
 """A rep, a session or a prospect id."""
@@ -211,6 +212,13 @@ class Source(Body):
     id: Name | None = None
     query: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
     columns: Columns | None = None
+
+    @field_validator("query")
+    @classmethod
+    def _makes_a_list(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("kind") == "soql" and (why := refuses_query(value)):
+            raise InvalidError(why)
+        return value
 
     @model_validator(mode="after")
     def _id_or_query(self) -> Self:

@@ -43,7 +43,7 @@ def integrations() -> Mapping[str, Integration]:
     from reservoir.integrations import csv, hubspot, salesforce  # here, so that they may import this module's words
 
     found = {
-        "salesforce": Integration("salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign")),
+        "salesforce": Integration("salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign"), salesforce.connect),
         "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect),
         "csv": Integration("csv", csv.prospect_id),
     }

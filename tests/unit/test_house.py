@@ -131,3 +131,11 @@ def test_the_domain_can_be_imported_alone() -> None:
     """To import the domain pulls in neither the store's client nor the server."""
     code = "import sys, reservoir.domain.claims, reservoir.domain.lists; print(sorted({'redis', 'aiohttp', 'phonenumbers'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_the_clients_of_the_crms_are_imported_by_those_who_need_them() -> None:
+    """To know which integrations there are costs no CRM's client library: half a second and 37 MB, which the processes that answer claims need not bear."""
+    code = (
+        "import sys, reservoir.http.app, reservoir.integrations.base as base; base.integrations(); print({'simple_salesforce', 'requests'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -81,6 +81,7 @@ async def test_a_given_id_that_is_taken(admin: Caller, client: Commands) -> None
         ({"name": "a", "integration": "hubspot", "source": REPORT}, ["/source"]),
         ({"name": "a", "integration": "salesforce", "source": {"kind": "report"}}, ["/source"]),
         ({"name": "a", "integration": "salesforce", "source": {"kind": "soql", "id": "1"}}, ["/source"]),
+        ({"name": "a", "integration": "salesforce", "source": {"kind": "soql", "query": "SELECT Id FROM Account"}}, ["/source/query"]),
         ({"name": "a", "integration": "salesforce", "source": {"kind": "soql", "query": "SELECT Id FROM Lead", "id": "1"}}, ["/source"]),
         ({"name": "a", "integration": "salesforce", "source": {"kind": "view", "id": "1"}}, ["/source/kind"]),
         (
