@@ -1,7 +1,7 @@
 """From config to a running whole: opens the store, refuses one that cannot keep the promises, and closes all of it again."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from reservoir.config import Config
@@ -13,6 +13,7 @@ from reservoir.storage.lane import Replication
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import OrgStore
 from reservoir.storage.places import PlaceStore
+from reservoir.storage.prospects import ProspectStore
 from reservoir.storage.redis import Store, open_store
 from reservoir.storage.removals import RemovalStore
 from reservoir.storage.reservations import ReservationStore
@@ -39,6 +40,7 @@ class Services:
     claims: ClaimStore
     reservations: ReservationStore
     history: HistoryStore
+    prospects: ProspectStore
     lists: ListStore
     removals: RemovalStore
     places: PlaceStore
@@ -59,23 +61,21 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
     """
     replicas = config.redis.wait_replicas
     store = await open_store(url, Replication(replicas, config.redis.wait_timeout_ms) if replicas else None)
-    async with AsyncExitStack() as closing:
-        closing.push_async_callback(store.close)
+    try:
         durability = Durability(replicas, config.redis.durability_confirmed)
         _refuse_unsafe(await inspect(store, durability), allow_unsafe=config.redis.allow_unsafe)
         orgs = OrgStore(store, tuple(integrations()))
         lists, settings, syncs = ListStore(orgs), SettingsStore(orgs), SyncStore(orgs)
-        claims = ClaimStore(orgs)
-        closing.push_async_callback(claims.waiting.close)
         yield Services(
             config=config,
             store=store,
             durability=durability,
             orgs=orgs,
             settings=settings,
-            claims=claims,
+            claims=ClaimStore(orgs),
             reservations=ReservationStore(orgs),
             history=HistoryStore(orgs),
+            prospects=ProspectStore(orgs),
             lists=lists,
             removals=RemovalStore(orgs),
             places=PlaceStore(orgs),
@@ -83,6 +83,8 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             imports=Imports(orgs, syncs),
             settling=Settling(orgs, lists, settings, config.history.retention_days),
         )
+    finally:
+        await store.close()
 
 
 async def create_configured_orgs(opened: Services) -> None:

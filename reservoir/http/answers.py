@@ -10,6 +10,7 @@ from reservoir.domain.lists import ListState, Sync
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.domain.times import rfc3339
 from reservoir.storage.lists import ListedMember
+from reservoir.storage.prospects import FoundProspect
 from reservoir.storage.syncs import unknown_prospect_json
 
 
@@ -124,6 +125,15 @@ def reservation(told: Reservation) -> dict[str, object]:
 def optional_reservation(told: Reservation | None) -> dict[str, object] | None:
     """RESERVATION or null."""
     return None if told is None else reservation(told)
+
+
+def found_prospect(told: FoundProspect) -> dict[str, object]:
+    """A prospect with its lists and who has it."""
+    return {
+        "prospect": orjson.Fragment(told.data[0] if told.data else unknown_prospect_json(told.id.integration, told.id.id)),
+        "lists": list(told.lists),
+        "reservation": optional_reservation(told.reservation),
+    }
 
 
 def list_state(told: ListState) -> dict[str, object]:

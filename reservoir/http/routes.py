@@ -1,12 +1,13 @@
 """The whole API on one screen: every noun brings its routes."""
 
-from reservoir.http import claims, history, lists, places, removals, reservations, sessions, settings
+from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings
 from reservoir.http.visit import Route
 
 ROUTES: tuple[Route, ...] = (
     *claims.ROUTES,
     *sessions.ROUTES,
     *reservations.ROUTES,
+    *prospects.ROUTES,
     *lists.ROUTES,
     *removals.ROUTES,
     *places.ROUTES,

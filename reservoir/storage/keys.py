@@ -71,6 +71,8 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "history-readers", "hash", False, "how far each reader has come who must miss nothing of it", "an entry with its reader"),
     Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),
     Key(_ORG + "lists-of:<integration>", "hash", False, "the lists of each prospect; ! marks one that has it as undialable", "an entry when no list has it"),
+    Key(_ORG + "search:<integration>", "zset", False, "words of names and numbers, each with who has it, by letter", "an entry when no list has it so"),
+    Key(_ORG + "search-due", "set", False, "data that a list has no longer, by which a search may still look", "an entry when what it was found by is gone"),
     Key(_LIST, "hash", False, "the list's definition, and what its last run fetched", "with the list"),
     Key(_LIST + ":sync", "hash", False, "its newest sync", "with the list"),
     Key(_LIST + ":members", "hash", False, "its members' data (JSON)", "an entry when the member leaves"),
@@ -84,14 +86,12 @@ KEYS: tuple[Key, ...] = (
     Key(_LIST + ":removers", "set", False, "the reps who removed somebody", "with the list"),
     Key(_LIST + ":removed:<rep>", "hash", False, "whom a rep removed: when, and by which claim", "an entry when it is undone, or with the list"),
     Key(_LIST + ":removals", "zset", False, "all its removals, by rep and prospect", "an entry when it is undone, or with the list"),
-    Key(_LIST + ":waiting", "zset", True, "the claims that wait for somebody, by when their waiting began (µs)", "a minute after the last began"),
-    Key(_LIST + ":waiters", "hash", True, "how many each of them wants, for which rep, and with which key", "a minute after the last began"),
-    Key(_ORG + "waiting-processes", "zset", True, "the processes whose claims wait, and when each was last heard of", "a minute after the last was"),
     Key(_ORG + "broken", "set", False, "lists with an index of the wrong type, stepped over and to be mended", "an entry when the list is mended"),
     Key(_ORG + "swept", "string", False, "how many lists were deleted, to tell them apart", "with the org"),
     Key(_ORG + "sweep", "hash", False, "deleted lists whose members are still to be untied", "an entry when that is done"),
     Key(_ORG + "sweep:<list>:<at>:<number>", "zset", False, "the members of a deleted list", "when they are untied"),
     Key(_ORG + "sweep:<list>:<at>:<number>:removers", "set", False, "the reps who removed somebody from it", "when their removals are gone"),
+    Key(_ORG + "sweep-members:<list>:<at>:<number>", "hash", False, "their data", "when they are untied"),
 )
 
 

@@ -13,6 +13,7 @@ from reservoir.domain.refusals import Refused
 from reservoir.storage import replies
 from reservoir.storage.history import changed
 from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.prospects import tidy
 from reservoir.storage.replies import flat_hash, integer, items, optional_integer
 
 log = logging.getLogger(__name__)
@@ -96,10 +97,11 @@ class ListStore:
         return None
 
     async def sweep(self, org: Org) -> None:
-        """Unties the members of lists whose deletion was cut short."""
+        """Unties the members of lists whose deletion was cut short, and takes out of the search what was put aside and left."""
         asides = flat_hash(await self._orgs.store.command("HGETALL", f"{org.prefix}sweep"))
         for aside in asides:
             await self._sweep(org, aside)
+        await tidy(self._orgs, org)
 
     async def mend(self, org: Org) -> None:
         """Builds anew the indexes of lists in which a script found one of the wrong type."""
@@ -140,8 +142,10 @@ class ListStore:
         return Members([_member(told) for told in items(reply[2])], more=reply[3] is not None)
 
     async def _sweep(self, org: Org, aside: str) -> None:
-        while integer((await self._orgs.write("sweep_list", org, aside))[2]):
-            pass
+        left = 1
+        while left:
+            left = integer((await self._orgs.write("sweep_list", org, aside))[2])
+            await tidy(self._orgs, org)
 
 
 def _told(definition: ListDefinition) -> dict[str, object]:

@@ -24,13 +24,13 @@ Verb = Literal[
     "fail_sync",
     "finish_sync",
     "import_page",
-    "leave_waiting",
     "mend_list",
     "read_claim",
     "read_history",
     "read_lists",
     "read_members",
     "read_org",
+    "read_prospects",
     "read_removals",
     "read_reservations",
     "read_rights",
@@ -41,10 +41,10 @@ Verb = Literal[
     "restore",
     "settle",
     "sweep_list",
-    "tend_waiting",
+    "tidy_search",
 ]
 
-SHARED = ("prelude", "removing", "granting", "waiting")
+SHARED = ("prelude", "removing", "granting", "finding")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -7,16 +7,18 @@ import orjson
 from reservoir.domain.lists import Rejection, Sync
 from reservoir.domain.prospects import Member
 from reservoir.domain.refusals import Refused
+from reservoir.domain.search import terms_of
 from reservoir.domain.times import MINUTE_MS
 from reservoir.storage import replies
 from reservoir.storage.lists import NOT_FOUND, sync_of
 from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.prospects import tidy
 
 LEASE_MS = MINUTE_MS
 """For how long a run may be silent before it is lost."""
 
-PAGE_MOST = 250
+PAGE_MOST = 125
 """How many members one step may bring: the store's other callers wait for it."""
 
 LOST = Refused("sync-lost", "Another sync of this list has begun, or this one was given up.")
@@ -48,7 +50,7 @@ class SyncStore:
         rejected: Sequence[Rejection],
         rejected_count: int,
     ) -> Refused | None:
-        """Brings up to 250 members, each with its line, and tells of the first rows rejected on the way and how many there were.
+        """Brings up to 125 members, each with its line, and tells of the first rows rejected on the way and how many there were.
 
         One that is unread stays as this list has it, or becomes as another list of the org does; if none does, only its id is known, and it is undialable.
 
@@ -57,7 +59,7 @@ class SyncStore:
         told = [{"line": row.line, "detail": row.detail, "kept": True} if row.kept else {"line": row.line, "detail": row.detail} for row in rejected]
         arguments: list[str | bytes | int] = []
         for line, member in members:
-            arguments += (line, member.id, member_json(member), "unread" if member.unread else member.undialable or "")
+            arguments += (line, member.id, member_json(member), "unread" if member.unread else member.undialable or "", " ".join(terms_of(member)))
         reply = await self._orgs.write(
             "import_page",
             org,
@@ -69,12 +71,17 @@ class SyncStore:
             rejected_count,
             *arguments,
         )
-        return None if reply[0] == b"in" else _lost(reply[0])
+        if reply[0] != b"in":
+            return _lost(reply[0])
+        if reply[3]:
+            await tidy(self._orgs, org)
+        return None
 
     async def finish(self, org: Org, list_id: str, sync_id: str, *, truncated: bool = False) -> Refused | None:
         """Ends a run whose source was read whole: members that it did not bring leave the list."""
         while True:
             reply = await self._orgs.write("finish_sync", org, list_id, sync_id, LEASE_MS, int(truncated))
+            await tidy(self._orgs, org)
             if reply[0] != b"leaving":
                 return None if reply[0] == b"done" else _lost(reply[0])
 

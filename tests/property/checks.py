@@ -1,12 +1,15 @@
 """What is to be seen after every act, held against the model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis.stateful import invariant
 
 from reservoir.domain.claims import Reservation
 from reservoir.domain.lists import ListState
+from reservoir.domain.prospects import Phone
 from reservoir.domain.refusals import Refused
+from reservoir.domain.search import Question
 from reservoir.domain.times import rfc3339
 from reservoir.storage.keys import encoded, prefix
 from reservoir.storage.lists import ListedMember
@@ -27,6 +30,15 @@ class Seen:
     members: dict[str, list[ListedMember]]
     removals: dict[str, list[Removal]]
     reservations: list[Reservation]
+    found: list[set[model.Prospect]]
+
+
+QUESTIONS: tuple[tuple[Question, Callable[[model.Row], bool]], ...] = (
+    (Question((), None, ("ann",)), lambda row: row.version in {1, 2}),
+    (Question((), None, ("anne",)), lambda row: row.version == 2),
+    (Question((), Phone("", "+14155550100"), ()), lambda row: row.reason != "no-phone"),
+)
+"""What is searched for, and which rows of a list are meant by it."""
 
 
 class Checks(Acts):
@@ -105,6 +117,9 @@ class Checks(Acts):
                 self.read_members(org, org.lists[state.definition.id], seen.members[state.definition.id], now_ms)
                 self.read_removals(org.lists[state.definition.id], seen.removals[state.definition.id])
             self.read_reservations(org, seen.reservations, now_ms)
+            for (asked, meant), found in zip(QUESTIONS, seen.found, strict=True):
+                known = {(list_.integration, who) for list_ in org.lists.values() for who, row in list_.rows.items() if meant(row)}
+                assert found == known, f"{asked} finds {found}, not {known}"
         self.acted = acted
 
     async def see(self, process: Process, org: Org) -> Seen:
@@ -133,7 +148,8 @@ class Checks(Acts):
             some, last = await process.reservations.page(org, Filter(), (3, 100)[self.turn % 2], last)
             reservations += some
             if last is None:
-                return Seen(states, members, removals, reservations)
+                hits = [{(one.id.integration, one.id.id) for one in await process.prospects.search(org, asked)} for asked, _ in QUESTIONS]
+                return Seen(states, members, removals, reservations, hits)
 
     @property
     def looks(self) -> str:

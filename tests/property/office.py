@@ -15,6 +15,9 @@ from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, Acts, s
 from tests.property.processes import Process
 from tests.support import model
 
+ANNS = ("", "Anna", "Anne", "Bo")
+"""What people are called, by the version of their row."""
+
 first_rows = st.sampled_from([model.Row()] * 6 + [model.Row(1, "no-phone"), model.Row(1, "do-not-call")])
 rows = st.builds(model.Row, st.integers(1, 3), st.sampled_from([None, None, None, None, "no-phone", "do-not-call"]))
 
@@ -22,7 +25,7 @@ rows = st.builds(model.Row, st.integers(1, 3), st.sampled_from([None, None, None
 def member_of(integration: str, who: str, row: model.Row) -> Member:
     """A member that a source brings, of that version."""
     phones = () if row.reason == "no-phone" else (Phone("mobile", "+14155550100"),)
-    return Member(integration, who, name=who, phones=phones, fields={"version": row.version}, do_not_call=row.reason == "do-not-call")
+    return Member(integration, who, name=f"{ANNS[row.version]} {who}", phones=phones, fields={"version": row.version}, do_not_call=row.reason == "do-not-call")
 
 
 class Office(Acts):

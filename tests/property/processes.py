@@ -10,6 +10,7 @@ from reservoir.storage.claims import ClaimStore
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.places import PlaceStore
+from reservoir.storage.prospects import ProspectStore
 from reservoir.storage.redis import Store, open_store
 from reservoir.storage.removals import RemovalStore
 from reservoir.storage.reservations import ReservationStore
@@ -34,6 +35,7 @@ class Process:
     places: PlaceStore
     syncs: SyncStore
     reservations: ReservationStore
+    prospects: ProspectStore
     settings: SettingsStore
     settling: Settling
 
@@ -49,6 +51,7 @@ class Process:
             PlaceStore(orgs),
             SyncStore(orgs),
             ReservationStore(orgs),
+            ProspectStore(orgs),
             settings,
             Settling(orgs, lists, settings, 30),
         )

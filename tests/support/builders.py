@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from reservoir.domain.search import terms_of_data
 from reservoir.domain.times import DAY_MS, rfc3339
 from reservoir.storage.keys import encoded, prefix
 from reservoir.storage.scripts import Verb, script
@@ -133,12 +134,12 @@ class Bench:
         version: int = 1,
     ) -> list[Any]:
         """Brings a page. ``version`` is in each member's data, so that another one is a change."""
-        words: list[Word] = []
+        told: list[Word] = []
         for line, member in enumerate(members, first_line):
             prospect, reason = member if isinstance(member, tuple) else (member, "")
-            words += [line, prospect, data(prospect, version), reason]
+            told += [line, prospect, data(prospect, version), reason, found_by(prospect)]
         counted = sum(not row.get("kept") for row in rejected)
-        return self.call("import_page", list_, run, lease_ms, number, json.dumps(list(rejected)), counted, *words)
+        return self.call("import_page", list_, run, lease_ms, number, json.dumps(list(rejected)), counted, *told)
 
     def finish(self, list_: str, run: str, *, truncated: bool = False) -> list[Any]:
         return self.call("finish_sync", list_, run, 60_000, int(truncated))
@@ -159,12 +160,10 @@ class Bench:
         kept_ms: int = DAY_MS,
         base: str | None = None,
         after: str | int = "",
-        waiting: str = "",
     ) -> list[Any]:
-        """The reply to a claim on a list. Without a ``key`` it is a request of its own. ``waiting``: its word and ticket, if it waits."""
+        """The reply to a claim on a list. Without a ``key`` it is a request of its own."""
         number = next(self._numbers)
-        request = (rep, session, mode, count, hold_ms, key or f"key{number}", digest, kept_ms)
-        return self.call("claim", list_, *request, base or claim_base(number), after, waiting)
+        return self.call("claim", list_, rep, session, mode, count, hold_ms, key or f"key{number}", digest, kept_ms, base or claim_base(number), after)
 
     def claim_one(
         self,
@@ -246,6 +245,11 @@ def claim_base(number: int) -> str:
 def data(prospect: str, version: int = 1) -> str:
     """A member's data, as `member_json` would shape it, but for what no script looks at."""
     return json.dumps({"id": prospect, "name": f"Name of {prospect}", "version": version})
+
+
+def found_by(prospect: str) -> str:
+    """What a search finds by such data."""
+    return " ".join(terms_of_data(json.loads(data(prospect))))
 
 
 def reservation(

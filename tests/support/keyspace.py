@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from reservoir.domain.search import terms_of_data
 from reservoir.storage.keys import decoded, kind_of, prefix
 from tests.support.commands import Commands
 
@@ -174,6 +175,7 @@ class _Reading:
         for list_, integration in self.lists.items():
             yield from self._list(list_, integration)
         yield from self._ties()
+        yield from self._search()
         if self.ends.keys() != self.owners.keys():
             yield f"ends and claim-of differ: {self.ends.keys() ^ self.owners.keys()}"
         for member, ends in self.ends.items():
@@ -223,6 +225,19 @@ class _Reading:
             if wrong := {(prospect, mark) for prospect, mark in told ^ true if (prospect, mark.lstrip("!")) not in unswept}:
                 yield f"lists-of:{integration} is wrong about {wrong}"
 
+    def _search(self) -> Iterator[str]:
+        """The search finds whoever is in a list by all that the list knows, and nobody by anything else but what is yet to be tidied."""
+        aside = [told.split(" ", 1) for told in self.keys.get("search-due", ())]
+        gone = [(integration, json.loads(data)) for integration, data in aside]
+        gone += [(of, data) for key, rows in self.keys.items() if key.startswith("sweep-members:") for data in rows.values() for of in ALL]
+        for integration in ALL:
+            known = [data for list_, of in self.lists.items() if of == integration for data in self.keys.get(f"list:{list_}:members", {}).values()]
+            true = {entry for data in known for entry in _entries(data)}
+            told = self.keys.get(f"search:{integration}", {}).keys()
+            past = {entry for of, data in gone if of == integration for entry in _entries(data)}
+            if true - told or told - true - past:
+                yield f"search:{integration} lacks {true - told} and has {told - true - past}"
+
     def _taken(self, member: str, ends: int) -> Iterator[str]:
         claim = self.keys.get(f"claim:{self.owners.get(member)}")
         if claim is None:
@@ -235,6 +250,14 @@ class _Reading:
     def _key(self, member: str) -> str:
         integration, _, prospect = member.partition(":")
         return next((key for key in self.keys if key.startswith("reservation:") and _names(key, integration, prospect)), "")
+
+
+ALL = ("salesforce", "hubspot", "csv")
+
+
+def _entries(data: Value) -> set[str]:
+    """What the search must have of a member's data."""
+    return {f"{term} {data['id']}" for term in terms_of_data(data)}
 
 
 def _names(key: str, integration: str, prospect: str) -> bool:

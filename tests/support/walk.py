@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from reservoir.http.routes import ROUTES
 from reservoir.http.visit import Route
@@ -32,6 +33,7 @@ class Request:
     body: Any = NO_JSON
     data: bytes | None = None
     content: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Request()
@@ -49,6 +51,8 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "look_up": lambda named: Request({"prospects": [{"integration": named.integration, "id": named.prospect}]}),
     "get_reservation": lambda _: NOTHING,
     "list_history": lambda _: NOTHING,
+    "search_prospects": lambda named: Request(query={"q": named.prospect}),
+    "get_prospect": lambda _: NOTHING,
     "create_list": lambda named: Request({"id": named.list, "name": "A list", "integration": "csv"}),
     "list_lists": lambda _: NOTHING,
     "get_list": lambda _: NOTHING,
@@ -89,6 +93,7 @@ async def ask(caller: Caller, route: Route, named: Named, **how: Any) -> Told:
     path = route.path
     for name, value in asdict(named).items():
         path = path.replace(f"{{{name}}}", path_part(value))
+    path += f"?{urlencode(request.query)}" if request.query else ""
     data = request.data if request.body is NO_JSON else json.dumps(request.body).encode()
     headers = {} if data is None else {"Content-Type": request.content or "application/json"}
     return await caller(route.method, path, data=data, headers=headers, **how)

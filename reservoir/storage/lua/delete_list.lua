@@ -1,6 +1,6 @@
 #!lua
 --[[ Deletes a list: its members, removals and places go, a running sync has no list any more, its id is free at once. Reservations stay.
-The order of its members and the reps who removed somebody are kept aside, for `sweep_list` to untie each member from the list, and to let the removals go.
+The order of its members, their data and the reps who removed somebody are kept aside, for `sweep_list` to untie each member, and to let the removals go.
 KEYS   the org's prefix
 ARGV   4 list, 5 who asked (JSON)
 Reply  {'deleted', now, aside}   aside: what to sweep | {'list-not-found', now} | {'stale', now} | {'clock', now}
@@ -29,13 +29,16 @@ local aside = list .. ':' .. integer(now) .. ':' .. redis.call('INCR', prefix ..
 redis.call('HSET', prefix .. 'sweep', aside, integration .. ' ' .. nonce)
 if redis.call('TYPE', base .. ':order').ok == 'zset' then
   redis.call('RENAME', base .. ':order', prefix .. 'sweep:' .. aside)
+  if redis.call('TYPE', base .. ':members').ok == 'hash' then
+    redis.call('RENAME', base .. ':members', prefix .. 'sweep-members:' .. aside)
+  end
 end
 if redis.call('TYPE', base .. ':removers').ok == 'set' then
   redis.call('RENAME', base .. ':removers', prefix .. 'sweep:' .. aside .. ':removers')
 end
 redis.pcall('SREM', prefix .. 'broken', list)
 redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':available', base .. ':held', base .. ':reserved', base .. ':undialable',
-  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':sync', base .. ':waiting', base .. ':waiters')
+  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':sync')
 redis.call('ZREM', prefix .. 'lists', list)
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })
 return { 'deleted', now, aside }

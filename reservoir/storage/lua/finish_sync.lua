@@ -1,5 +1,6 @@
 #!lua
 --[[ Ends a run that read its source to the end: members that it did not bring leave the list, a chunk at a time, then the run is done.
+What a search found them by is put aside, for `tidy_search`.
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 whether the source was cut off ('1' or '0')
 Reply  {'leaving', now, left so far}   call again | {'done', now} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
@@ -26,12 +27,13 @@ elseif run.id ~= id or run.state ~= 'running' then
   return { 'sync-lost', now }
 end
 redis.call('XLEN', prefix .. 'history')
+redis.call('SCARD', prefix .. 'search-due')
 
 local prospects = redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING)
 local left = tonumber(run.left) + #prospects
 if #prospects > 0 then
-  stir(base)
   local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
+  put_aside(integration, redis.call('HMGET', base .. ':members', unpack(prospects)))
   for _, index in ipairs({ ':available', ':held', ':reserved', ':undialable', ':order' }) do
     redis.call('ZREM', base .. index, unpack(prospects))
   end

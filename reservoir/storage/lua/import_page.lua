@@ -4,14 +4,16 @@ A member whose key lives is indexed as taken at once. It is written only if the 
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page, ascending in its run, 8 rejected rows before this page (JSON
        array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread':
-       the source names the member and does not show it, so that it is as this list has it, or else another one; only if none does, the data counts
-Reply  {'in', now, fetched so far} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
+       the source names the member and does not show it, so that it is as this list has it, or else another one; only if none does, the data counts;
+       what a search finds it by (terms with spaces between them; what another list has is found already)
+Reply  {'in', now, fetched so far, how many had other data}   what a search found those by is put aside, for `tidy_search`
+       {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
-Bound  250 members; 64 lists for one that is unread and new to the list.
+Bound  125 members of 20 terms; 64 lists for one that is unread and new to the list.
 ]]
 local REJECTED_SHOWN = 100
 local LISTS_MOST = 64
-local FIRST, STEP = 10, 4
+local FIRST, STEP = 10, 5
 
 local refusal = guard()
 if refusal then
@@ -31,7 +33,7 @@ end
 local lease = integer(now + tonumber(ARGV[6]))
 if run.page and tonumber(ARGV[7]) <= tonumber(run.page) then
   redis.call('HSET', key, 'lease', lease)
-  return { 'in', now, tonumber(run.fetched) }
+  return { 'in', now, tonumber(run.fetched), 0 }
 end
 
 local prospects, members = {}, {}
@@ -51,12 +53,14 @@ local claims = of_each('HMGET', prefix .. 'claim-of', members)
 for _, index in ipairs(INDEXES) do
   redis.call('ZCARD', base .. ':' .. index)
 end
+redis.call('ZCARD', prefix .. 'search:' .. integration)
+redis.call('SCARD', prefix .. 'search-due')
 
 local ceiling, place = tonumber(run.ceiling), tonumber(run.next)
 local rejected, rejected_count = cjson.decode(ARGV[8]), tonumber(ARGV[9])
 local seen, order, data, ties, gone = {}, {}, {}, {}, {}
 local index = { available = {}, held = {}, reserved = {}, undialable = {} }
-local flags, unflags = {}, {}
+local flags, unflags, found_by, aside = {}, {}, {}, {}
 local added, updated, fetched = 0, 0, 0
 
 local function reject(line, detail)
@@ -126,6 +130,10 @@ for i, prospect in ipairs(prospects) do
     order[#order + 1], order[#order + 2] = integer(place), prospect
     if known[i] ~= json then
       data[#data + 1], data[#data + 2] = prospect, json
+      for term in string.gmatch(ARGV[at + 4], '%S+') do
+        found_by[#found_by + 1], found_by[#found_by + 2] = 0, term .. ' ' .. prospect
+      end
+      aside[#aside + 1] = known[i] and integration .. ' ' .. known[i] or nil
     end
     if ties_now then
       ties[#ties + 1], ties[#ties + 2] = prospect, ties_now
@@ -159,6 +167,8 @@ for _, name in ipairs({ ':available', ':held', ':reserved', ':undialable' }) do
 end
 write('ZADD', base .. ':order', order)
 write('HSET', base .. ':members', data)
+write('ZADD', prefix .. 'search:' .. integration, found_by)
+write('SADD', prefix .. 'search-due', aside)
 write('HSET', prefix .. 'lists-of:' .. integration, ties)
 write('SADD', base .. ':do-not-call', flags)
 write('SREM', base .. ':do-not-call', unflags)
@@ -177,5 +187,4 @@ redis.call('HSET', key, 'lease', lease, 'page', ARGV[7], 'next', integer(place),
 if #shown > 0 then
   redis.call('HSET', key, 'rejected', cjson.encode(shown))
 end
-stir(base)
-return { 'in', now, tonumber(run.fetched) + fetched }
+return { 'in', now, tonumber(run.fetched) + fetched, #aside }

@@ -5,7 +5,7 @@ from typing import Any
 
 from reservoir.domain.times import DAY_MS
 from reservoir.storage.keys import encoded
-from tests.support.builders import ROOM, TTL_MS, Row, reservation
+from tests.support.builders import ROOM, TTL_MS, Row, data, found_by, reservation
 from tests.support.keyspace import GONE
 
 Changes = dict[str, Any]
@@ -59,6 +59,16 @@ def granted(
     if state == "held":
         found |= {f"session:{encoded(session)}[{id_}]": ends, f"session:{encoded(session)} ttl": now + DAY_MS}
     return found
+
+
+def searched(prospect: str, integration: str = "csv", score: object = 0) -> Changes:
+    """What the search has of a member of tests."""
+    return {f"search:{integration}[{term} {prospect}]": score for term in found_by(prospect).split()}
+
+
+def aside(*prospects: str, integration: str = "csv", version: int = 1) -> Changes:
+    """What the search may have yet of data that is gone."""
+    return {f"search-due[{integration} {data(prospect, version)}]": True for prospect in prospects}
 
 
 def freed(id_: str, prospect: str, at: int, *, state: str = "reserved", lists: Iterable[str] = ("west",), session: str = "s-1", last: bool = True) -> Changes:

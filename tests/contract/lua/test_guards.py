@@ -18,6 +18,9 @@ VERBS: tuple[Verb, ...] = get_args(Verb)
 WRITES = tuple(verb for verb in VERBS if verb not in READS | BARE)
 
 
+_SHA1_OF_NOTHING = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+
+
 class Full:
     """An org in which there is something for every verb to do."""
 
@@ -35,6 +38,7 @@ class Full:
         bench.terms["csv"] = Terms(enabled=False)
         bench.take("west", rep="bob")
         bench.terms["csv"] = Terms()
+        bench.fill("crm", ["p1"])
         bench.make_list("old", ["p1", "o1"])
         self.aside = bench.call("delete_list", "old", "{}")[2]
         bench.create_list("new")
@@ -42,8 +46,6 @@ class Full:
         bench.page("new", "r1", 0, ["n1", ("n2", "do-not-call")], rejected=[{"line": 2, "detail": "x"}])
         bench.call("configure", "HSET", "keys", "k1", "{}", "key.created", "", "{}")
         bench.generation = bench.server("GET", bench.key("generation"))
-        bench.make_list("dry", [])
-        bench.claim("dry", key="waits", waiting="wait process:1")
         self.saved: Saved = save(bench.server)
 
     def again(self) -> None:
@@ -57,14 +59,12 @@ class Full:
     def _claims(self) -> dict[Verb, tuple[Word, ...]]:
         claim: tuple[Word, ...] = ("ana", "s-1", "parallel", 3, 9_000, "key", "digest", DAY_MS, "abcdefghijklmnop")
         return {
-            "claim": ("west", *claim, "", ""),
+            "claim": ("west", *claim, ""),
             "claim_one": ("csv", "p4", "east", "ana", "s-1", "power", *claim[4:]),
             "click_to_call": ("csv", "p3", "west", "ana", "s-1"),
             "attempt": (self.held.id,),
             "release": (self.held.id,),
             "end_session": ("s-1",),
-            "leave_waiting": ("dry", "process:1", "waits"),
-            "tend_waiting": ("process", "1", "dry", "west"),
             "extend": (self.held.id, 120_000),
             "dispose": (self.reserved.id, "busy", 1, "note", 1),
             "read_claim": (self.reserved.id,),
@@ -77,9 +77,11 @@ class Full:
     def _lists(self) -> dict[Verb, tuple[Word, ...]]:
         return {
             "begin_sync": ("west", "r9", 60_000),
-            "import_page": ("new", "r1", 60_000, 1, "[]", 0, 3, "p1", data("p1"), "", 4, "n3", data("n3"), "no-phone", 5, "n2", data("n2", 2), ""),
+            "import_page": ("new", "r1", 60_000, 1, "[]", 0, 3, "p1", data("p1"), "", "name of p1", *self._more),
             "finish_sync": ("new", "r1", 60_000, 0),
             "fail_sync": ("new", "r1", '{"type":"x"}'),
+            "read_prospects": ("csv", "p1", "p3", "p9"),
+            "tidy_search": ("salesforce", f"salesforce {data('p2')}", "p2", _SHA1_OF_NOTHING, "name of p2"),
             "create_list": ("q4", "0", "Q4", "csv", "null", "{}", "{}"),
             "change_list": ("west", "West", "null", "{}", "Other", "null", "{}", "{}"),
             "delete_list": ("west", "{}"),
@@ -91,6 +93,8 @@ class Full:
             "restore": ("west", "ana", "csv", self.removed.prospect, '{"by":"a test"}'),
             "reset": ("west", "bob"),
         }
+
+    _more: tuple[Word, ...] = (4, "n3", data("n3"), "no-phone", "name of n3", 5, "n2", data("n2", 2), "", "name of n2")
 
     def _orgs(self) -> dict[Verb, tuple[Word, ...]]:
         return {

@@ -1,12 +1,14 @@
 """create_list, change_list, delete_list, sweep_list, mend_list: a list's life but for its members' coming and going."""
 
+import json
 from typing import Any
 
 import pytest
 
 from reservoir.domain.times import DAY_MS, HOUR_MS
+from tests.contract.lua import expected
 from tests.contract.lua.expected import place
-from tests.support.builders import Bench
+from tests.support.builders import Bench, data
 from tests.support.keyspace import GONE
 
 SOURCE = '{"kind":"report","id":"00O1"}'
@@ -141,6 +143,7 @@ def test_deletes_all_of_a_list_but_reservations(bench: Bench) -> None:
         "swept": 1,
         f"sweep[{aside}]": "csv again",
         **{f"sweep:{aside}[p{number}]": place(number - 1) for number in range(1, 6)},
+        **{f"sweep-members:{aside}[p{number}]": json.loads(data(f"p{number}")) for number in range(1, 6)},
         "history+": [{"type": "list.deleted", "at": now, "integration": "csv", "list": "west", "detail": {"by": "ada"}}],
     }
     before = bench.snapshot()
@@ -154,7 +157,8 @@ def test_deletes_all_of_a_list_but_reservations(bench: Bench) -> None:
     assert bench.call("sweep_list", aside)[::2] == ["swept", 0]
     assert bench.changes(before) == {
         f"sweep[{aside}]": GONE,
-        **{f"sweep:{aside}[p{number}]": GONE for number in range(1, 6)},
+        **{f"{key}:{aside}[p{number}]": GONE for number in range(1, 6) for key in ("sweep", "sweep-members")},
+        **expected.aside(*(f"p{number}" for number in range(1, 6))),
         "lists-of:csv[p1]": GONE,
         "lists-of:csv[p2]": GONE,
         **{f"lists-of:csv[p{number}]": "east" for number in (3, 4, 5)},

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from reservoir.domain.times import DAY_MS, HOUR_MS
-from tests.contract.lua.expected import Changes, place
+from tests.contract.lua.expected import Changes, aside, place, searched
 from tests.support.builders import ROOM, Bench, data
 from tests.support.keyspace import GONE
 
@@ -37,6 +37,7 @@ def arrived(list_: str, prospect: str, at: int, *, marks: str | None = None, int
         f"{base}:members[{prospect}]": {"id": prospect, "name": f"Name of {prospect}", "version": 1},
         f"{base}:{into}[{prospect}]": at if score is None else score,
         f"lists-of:csv[{prospect}]": marks or list_,
+        **({} if prospect in {"p1", "p2", "p3", "p4", "p5"} else searched(prospect)),
     }
 
 
@@ -130,7 +131,7 @@ def test_brings_members_in_their_order(bench: Bench) -> None:
     before = bench.snapshot()
     reply = bench.page("new", "r1", 0, ["b", "p3", "a"], lease_ms=70_000)
     now = reply[1]
-    assert reply == ["in", now, 3]
+    assert reply == ["in", now, 3, 0]
     assert bench.changes(before) == {
         **arrived("new", "b", place(0)),
         **arrived("new", "p3", place(1), marks="west east new"),
@@ -401,6 +402,7 @@ def test_who_left_the_source_leaves_the_list_at_the_end(bench: Bench) -> None:
     detail = {"sync": "r2", "state": "done", "fetched": 2, "added": 1, "updated": 0, "left": 4, "rejected": 0}
     assert bench.changes(before) == {
         **gone,
+        **aside("p1", "p2", "p4", "p5"),
         "lists-of:csv[p1]": GONE,
         "lists-of:csv[p2]": GONE,
         "lists-of:csv[p4]": "east",
