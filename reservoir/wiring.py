@@ -1,7 +1,7 @@
 """From config to a running whole: opens the store, refuses one that cannot keep the promises, and closes all of it again."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from reservoir.config import Config
@@ -61,18 +61,21 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
     """
     replicas = config.redis.wait_replicas
     store = await open_store(url, Replication(replicas, config.redis.wait_timeout_ms) if replicas else None)
-    try:
+    async with AsyncExitStack() as closing:
+        closing.push_async_callback(store.close)
         durability = Durability(replicas, config.redis.durability_confirmed)
         _refuse_unsafe(await inspect(store, durability), allow_unsafe=config.redis.allow_unsafe)
         orgs = OrgStore(store, tuple(integrations()))
         lists, settings, syncs = ListStore(orgs), SettingsStore(orgs), SyncStore(orgs)
+        claims = ClaimStore(orgs)
+        closing.push_async_callback(claims.waiting.close)
         yield Services(
             config=config,
             store=store,
             durability=durability,
             orgs=orgs,
             settings=settings,
-            claims=ClaimStore(orgs),
+            claims=claims,
             reservations=ReservationStore(orgs),
             history=HistoryStore(orgs),
             prospects=ProspectStore(orgs),
@@ -83,8 +86,6 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             imports=Imports(orgs, syncs),
             settling=Settling(orgs, lists, settings, config.history.retention_days),
         )
-    finally:
-        await store.close()
 
 
 async def create_configured_orgs(opened: Services) -> None:

@@ -66,6 +66,7 @@ async def serve_requests(config: Config, url: str, listener: socket.socket, chan
             channel.send(READY)
             loop.add_reader(channel, _parent_gone, loop, channel, stop)
             await stop.wait()
+            opened.claims.waiting.stop()
             await site.stop()
             await asyncio.sleep(LINGER_S)
         finally:

@@ -1,13 +1,15 @@
 """Claims over HTTP."""
 
-from reservoir.domain.claims import Claim
+from reservoir.domain.claims import Claim, Granted
 from reservoir.domain.refusals import Refused
 from reservoir.http import answers
 from reservoir.http.bodies import ClaimNext, ClaimOne, Disposition, Empty, Extend
+from reservoir.http.connections import when_gone
 from reservoir.http.finding import find_claim, find_list
 from reservoir.http.problems import ProblemError
 from reservoir.http.visit import Answer, Route, Visit
 from reservoir.storage.claims import RequestKey, Taker
+from reservoir.storage.orgs import StaleError
 
 
 async def claim_next(visit: Visit, body: ClaimNext) -> Answer | Refused:
@@ -15,10 +17,30 @@ async def claim_next(visit: Visit, body: ClaimNext) -> Answer | Refused:
     list_id = visit.list_id()
     key = RequestKey.of(visit.idempotency_key(), f"/v1/lists/{list_id}/claims", body.model_dump())
     taker = Taker(body.rep, body.session, body.mode, body.hold_seconds)
-    granted = await visit.services.claims.claim_next(visit.org, list_id, taker, body.count, key)
+    if body.wait_seconds:
+        granted = await _waited(visit, list_id, taker, body, key)
+    else:
+        granted = await visit.services.claims.claim_next(visit.org, list_id, taker, body.count, key)
     if isinstance(granted, Refused):
         return granted
     return Answer(answers.granted(granted, list_id), 201 if granted.claims else 200)
+
+
+async def _waited(visit: Visit, list_id: str, taker: Taker, body: ClaimNext, key: RequestKey) -> Granted | Refused:
+    """Waits for somebody to be available, for as long as the client is there. What is changed in the org meanwhile is obeyed: a key that is revoked ends it."""
+    claims = visit.services.claims
+    wait = claims.waiting.begin(body.wait_seconds)
+    try:
+        with when_gone(visit.request, wait.give_up):
+            while True:
+                try:
+                    return await claims.claim_next(visit.org, list_id, taker, body.count, key, wait)
+                except StaleError:
+                    if not wait.in_line:
+                        raise
+                    visit = await visit.renew()
+    finally:
+        await claims.waiting.leave(visit.org.id, list_id, wait, key.key)
 
 
 async def claim_one(visit: Visit, body: ClaimOne) -> Answer | Refused:

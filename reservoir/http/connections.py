@@ -1,6 +1,8 @@
 """Connections: what no route ever sees, because the client's bytes are no request, or end before the request does."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from aiohttp import StreamReader, web
@@ -19,6 +21,13 @@ class Connection(RequestHandler):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.broken_off: StreamReader | None = None
+        self.when_lost: set[Callable[[], None]] = set()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The client is gone."""
+        super().connection_lost(exc)
+        for told in tuple(self.when_lost):
+            told()
 
     def data_received(self, data: bytes) -> None:
         """Takes what came. What cannot be read as the rest of a body ends it."""
@@ -81,6 +90,21 @@ def _last_answer(problem: ProblemError) -> web.Response:
     response.headers["X-Request-Id"] = random_name(16)
     response.force_close()
     return response
+
+
+@contextmanager
+def when_gone(request: web.Request, told: Callable[[], None]) -> Iterator[None]:
+    """Within, it is told if the client goes, or is gone already."""
+    connection = request.protocol
+    if not isinstance(connection, Connection):
+        raise TypeError("a request came on no connection of ours")
+    if connection.transport is None:
+        told()
+    connection.when_lost.add(told)
+    try:
+        yield
+    finally:
+        connection.when_lost.discard(told)
 
 
 def broke_off(request: web.Request) -> bool:

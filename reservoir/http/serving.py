@@ -92,7 +92,7 @@ async def _handled(visit: Visit, route: Route) -> Answer | web.StreamResponse:
 async def _visit(services: Services, request: web.Request) -> Visit:
     org, key = await _authenticated(services, request)
     services.settings.key_used(org, key.id)
-    return Visit(services, request, org, key)
+    return Visit(services, request, org, key, lambda: _visit(services, request))
 
 
 async def visit_of(request: web.Request) -> Visit | None:

@@ -38,12 +38,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who asks, on what, of whom."""
+    """Who asks, on what, of whom. ``renew`` asks anew who it is, of the org as it is now: for a request that outlasts a setting."""
 
     services: Services
     request: web.Request
     org: Org
     key: ApiKey
+    renew: "Callable[[], Awaitable[Visit]]"
     query: Query = field(default_factory=Query)
 
     @property

@@ -1,6 +1,7 @@
 """Claims at the store: taking prospects, and what is done to a claim afterwards. Each verb is one call of one script."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -14,6 +15,7 @@ from reservoir.storage import replies
 from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.redis import Reply, StoreFaultError, StoreUnavailableError
+from reservoir.storage.waiting import Wait, Waiting
 
 KEY_KEPT_MS = DAY_MS
 OWN_KEY_KEPT_MS = 15 * MINUTE_MS
@@ -67,14 +69,35 @@ class ClaimStore:
 
     def __init__(self, orgs: OrgStore) -> None:
         self._orgs = orgs
+        self.waiting = Waiting(orgs)
 
-    async def claim_next(self, org: Org, list_id: str, taker: Taker, count: int, key: RequestKey) -> Granted | Refused:
-        """Claims the next prospects of a list.
+    async def claim_next(self, org: Org, list_id: str, taker: Taker, count: int, key: RequestKey, wait: Wait | None = None) -> Granted | Refused:
+        """Claims the next prospects of a list; with a ``wait``, waits for somebody to be available. If it was given up, a hold that was granted meanwhile is
+        released at once, and a reservation stays.
 
-        **Again**: with the same key takes nothing more; the claims that still stand, or ``claim-lapsed`` if none does.
+        **Again**: with the same key takes nothing more; the claims that still stand, or ``claim-lapsed`` if none does. With the same wait it keeps its place.
 
         **Raises**: StaleError, StoreUnavailableError, UnknownOutcomeError.
         """
+        if wait is None:
+            return _granted(await self._next(org, list_id, taker, count, key, random_name(16), ""))
+        while (reply := await self._next(org, list_id, taker, count, key, wait.base, self.waiting.word(wait)))[0] == b"waiting":
+            wait.in_line, wait.stirred = True, replies.integer(reply[2])
+            await self.waiting.turn(org, list_id, wait)
+        wait.in_line = wait.in_line and reply[0] != b"claimed"
+        granted = _granted(reply)
+        if wait.gone and isinstance(granted, Granted):
+            await self._give_back(org, [claim.id for claim in granted.claims if claim.state == "held" and claim.id.startswith(wait.base)])
+        return granted
+
+    async def _give_back(self, org: Org, held: Sequence[str]) -> None:
+        async def release(current: Org) -> None:
+            for claim_id in held:
+                await self.release(current, claim_id)
+
+        await self._orgs.ask(org.id, release)
+
+    async def _next(self, org: Org, list_id: str, taker: Taker, count: int, key: RequestKey, base: str, waiting: str) -> Reply:
         await self._orgs.mark_active(org)
         place: str | bytes = ""
         for _ in range(ON_MOST):
@@ -82,10 +105,10 @@ class ClaimStore:
                 org,
                 "claim",
                 key,
-                (list_id, taker.rep, taker.session, taker.mode, count, _hold_ms(taker), key.key, key.digest, key.kept_ms, random_name(16), place),
+                (list_id, taker.rep, taker.session, taker.mode, count, _hold_ms(taker), key.key, key.digest, key.kept_ms, base, place, waiting),
             )
             if reply[0] != b"on":
-                return _granted(reply)
+                return reply
             place = cast("bytes", reply[2])
         raise StoreUnavailableError("the rep has removed more members at the head of the list than one claim looks at")
 

@@ -24,6 +24,7 @@ Verb = Literal[
     "fail_sync",
     "finish_sync",
     "import_page",
+    "leave_waiting",
     "mend_list",
     "read_claim",
     "read_history",
@@ -41,10 +42,11 @@ Verb = Literal[
     "restore",
     "settle",
     "sweep_list",
+    "tend_waiting",
     "tidy_search",
 ]
 
-SHARED = ("prelude", "removing", "granting", "finding")
+SHARED = ("prelude", "removing", "granting", "waiting", "finding")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -160,10 +160,12 @@ class Bench:
         kept_ms: int = DAY_MS,
         base: str | None = None,
         after: str | int = "",
+        waiting: str = "",
     ) -> list[Any]:
-        """The reply to a claim on a list. Without a ``key`` it is a request of its own."""
+        """The reply to a claim on a list. Without a ``key`` it is a request of its own. ``waiting``: its word and ticket, if it waits."""
         number = next(self._numbers)
-        return self.call("claim", list_, rep, session, mode, count, hold_ms, key or f"key{number}", digest, kept_ms, base or claim_base(number), after)
+        request = (rep, session, mode, count, hold_ms, key or f"key{number}", digest, kept_ms)
+        return self.call("claim", list_, *request, base or claim_base(number), after, waiting)
 
     def claim_one(
         self,

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reservoir.domain.ids import opaque
@@ -27,6 +27,7 @@ def ids() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=80).filter(allowed)
 
 
+@settings(deadline=None)
 @given(ids())
 def test_decoding_gives_the_id_back(id_: str) -> None:
     """And what stands in the key is plain ASCII, of which no part separates or globs."""
@@ -35,12 +36,14 @@ def test_decoding_gives_the_id_back(id_: str) -> None:
     assert re.fullmatch(r"([A-Za-z0-9\-._~@+]|%[0-9A-F]{2})+", part)
 
 
+@settings(deadline=None)
 @given(ids(), ids())
 def test_two_ids_are_two_keys(one: str, other: str) -> None:
     """No id can be written so that it is taken for another."""
     assert (encoded(one) == encoded(other)) == (one == other)
 
 
+@settings(deadline=None)
 @given(ids())
 def test_a_live_reservation_is_found_by_its_pattern_and_nothing_else_is(id_: str) -> None:
     """Whatever a prospect, a session or a rep is called, only a reservation's key begins as one."""

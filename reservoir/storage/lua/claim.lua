@@ -2,14 +2,16 @@
 --[[ Claims the next prospects of a list for one session.
 KEYS   the org's prefix
 ARGV   4 list, 5 rep, 6 session, 7 mode, 8 count (1-50), 9 hold (ms; 0: the attempts start now), 10 idempotency key, 11 digest of the request,
-       12 how long the key is kept (ms), 13 base of the claims' ids, 14 place to go on from ('' at first); terms
+       12 how long the key is kept (ms), 13 base of the claims' ids, 14 place to go on from ('' at first), 15 '' for a claim that does not wait, else a word and
+       the ticket with which it stands in line: 'wait' (if nothing is available), 'last' (it has waited long enough), 'leave' (it takes nothing any more); terms
 Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may be none: nothing is available, and nothing was remembered
        {'repeated', now, rows, available, next, enabled}                what the same key took before, as it stands
+       {'waiting', now, stirred}        nothing is available that is not for somebody who has waited longer: it stands in line now, and has nothing
        {'more', now}                    more is due in the list than one call settles: call again, nothing was granted
        {'on', now, place}               none of the candidates up to there could be had: call again from that place
        {'reused', now} | {'list-not-found', now} | {'integration-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same key and digest takes nothing more: 'repeated'.
-Bound  settles 256 prospects or 512 moves; looks at 256 candidates; grants at most 50 and 800 moves.
+Bound  settles 256 prospects or 512 moves; looks at 256 candidates and 256 waiters; grants at most 50 and 800 moves.
 ]]
 local CANDIDATES = 256
 local GRANT_MOVES = 800
@@ -26,11 +28,20 @@ local token = prefix .. 'idempotency:' .. encoded(ARGV[10])
 local taker = { list = list, rep = ARGV[5], session = ARGV[6], mode = ARGV[7], hold = tonumber(ARGV[9]), base = ARGV[13] }
 local removed = base .. ':removed:' .. encoded(taker.rep)
 local removed_count = redis.call('HLEN', removed)
+local wish, ticket = string.match(ARGV[15], '^(%a*) ?(.*)$')
+local turn, awaited = '+inf', false
 
 -- Reads the keys that a grant writes and has not read: one of the wrong type fails here, before the first write.
 local function probe()
   redis.call('HLEN', prefix .. 'claim-of')
   redis.call('XLEN', prefix .. 'history')
+  awaited = redis.call('ZCARD', base .. ':waiting') > 0
+  if wish ~= '' or awaited then
+    redis.call('HLEN', base .. ':waiters')
+    redis.call('ZCARD', prefix .. 'waiting-processes')
+    local since = redis.call('ZSCORE', base .. ':waiting', ticket)
+    turn = since and '(' .. integer(math.abs(tonumber(since))) or '+inf'
+  end
   if taker.hold > 0 then
     redis.call('ZCARD', prefix .. 'session:' .. encoded(taker.session))
   end
@@ -131,21 +142,54 @@ local function next_end()
   return soonest
 end
 
+-- What a claim in line, or one that would wait, is to do with its place: nil if it has its answer.
+local function waits_on(rows)
+  if wish == 'wait' and #rows == 0 then
+    return { 'waiting', now, join(base, ticket, count, taker.rep, ARGV[10]) }
+  end
+  if awaited and #rows > 0 then
+    answer_others(base, ticket, ARGV[10])
+  end
+  if wish ~= '' then
+    leave(base, ticket, ARGV[10])
+  end
+end
+
+-- Which of the candidates are for nobody who has waited longer. Returns them, and whether that is for nobody to say beyond them.
+local function unspoken(candidates)
+  if wish == 'leave' or not awaited then
+    return wish == 'leave' and {} or candidates, wish == 'leave'
+  end
+  local spoken, all = spoken_for(base, turn)
+  local kept = {}
+  for _, prospect in ipairs(all and {} or candidates) do
+    if not spoken[prospect] then
+      kept[#kept + 1] = prospect
+    end
+  end
+  return kept, all
+end
+
 local function answer(kind, rows, ids)
+  local waiting = kind == 'claimed' and waits_on(rows)
+  if waiting then
+    return waiting
+  end
   keep_token(token, ARGV[11], ARGV[12], ids or {})
   local available = redis.call('ZCARD', base .. ':available') - removed_in(':available')
   return { kind, now, rows, available, available <= 0 and next_end() or false, 1 }
 end
 
 local function claim_next()
-  local size = math.min(CANDIDATES, count + removed_count)
+  local size = math.min(CANDIDATES, awaited and CANDIDATES or count + removed_count)
   local start = after == '' and '-inf' or '(' .. after
   local candidates = redis.call('ZRANGE', base .. ':available', start, '+inf', 'BYSCORE', 'LIMIT', 0, size)
-  local free, by_list = free_of(not_removed(candidates))
+  local unclaimed, all = unspoken(candidates)
+  local free, by_list = free_of(not_removed(unclaimed))
   local members = members_of(free)
   redis.call('ZCARD', base .. ':order')
   local rows, ids = grant(taker, free, by_list)
-  if #rows == 0 and (#free > 0 or #candidates == size) then
+  if #rows == 0 and not all and (#free > 0 or #candidates == size) then
     local last = redis.call('ZSCORE', base .. ':order', free[#free] or candidates[size])
     if last then
       return { 'on', now, last }
@@ -190,13 +234,18 @@ local function walk()
     end
   end
   local chosen = {}
+  local none = wish == 'leave' or (awaited and rep_waits(base, turn, taker.rep))
   for _, prospect in ipairs(not_removed(dialable)) do
-    if #chosen < count then
+    if #chosen < count and not none then
       chosen[#chosen + 1] = prospect
     end
   end
-  if #chosen == 0 and #candidates == CANDIDATES then
+  if #chosen == 0 and #candidates == CANDIDATES and not none then
     return { 'on', now, redis.call('ZSCORE', base .. ':order', candidates[CANDIDATES]) }
+  end
+  local waiting = waits_on(chosen)
+  if waiting then
+    return waiting
   end
   local members = members_of(chosen)
   local rows, ids = hand_over(taker, chosen)

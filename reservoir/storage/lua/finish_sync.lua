@@ -32,6 +32,7 @@ redis.call('SCARD', prefix .. 'search-due')
 local prospects = redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING)
 local left = tonumber(run.left) + #prospects
 if #prospects > 0 then
+  stir(base)
   local marks = redis.call('HMGET', prefix .. 'lists-of:' .. integration, unpack(prospects))
   put_aside(integration, redis.call('HMGET', base .. ':members', unpack(prospects)))
   for _, index in ipairs({ ':available', ':held', ':reserved', ':undialable', ':order' }) do

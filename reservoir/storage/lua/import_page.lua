@@ -187,4 +187,5 @@ redis.call('HSET', key, 'lease', lease, 'page', ARGV[7], 'next', integer(place),
 if #shown > 0 then
   redis.call('HSET', key, 'rejected', cjson.encode(shown))
 end
+stir(base)
 return { 'in', now, tonumber(run.fetched) + fetched, #aside }

@@ -17,4 +17,5 @@ if not integration then
 end
 redis.call('HDEL', base .. ':places', ARGV[5])
 redis.call('HSET', base, 'integration', integration)
+stir(base)
 return { 'reset', now }

@@ -46,6 +46,8 @@ class Full:
         bench.page("new", "r1", 0, ["n1", ("n2", "do-not-call")], rejected=[{"line": 2, "detail": "x"}])
         bench.call("configure", "HSET", "keys", "k1", "{}", "key.created", "", "{}")
         bench.generation = bench.server("GET", bench.key("generation"))
+        bench.make_list("dry", [])
+        bench.claim("dry", key="waits", waiting="wait process:1")
         self.saved: Saved = save(bench.server)
 
     def again(self) -> None:
@@ -59,12 +61,14 @@ class Full:
     def _claims(self) -> dict[Verb, tuple[Word, ...]]:
         claim: tuple[Word, ...] = ("ana", "s-1", "parallel", 3, 9_000, "key", "digest", DAY_MS, "abcdefghijklmnop")
         return {
-            "claim": ("west", *claim, ""),
+            "claim": ("west", *claim, "", ""),
             "claim_one": ("csv", "p4", "east", "ana", "s-1", "power", *claim[4:]),
             "click_to_call": ("csv", "p3", "west", "ana", "s-1"),
             "attempt": (self.held.id,),
             "release": (self.held.id,),
             "end_session": ("s-1",),
+            "leave_waiting": ("dry", "process:1", "waits"),
+            "tend_waiting": ("process", "1", "dry", "west"),
             "extend": (self.held.id, 120_000),
             "dispose": (self.reserved.id, "busy", 1, "note", 1),
             "read_claim": (self.reserved.id,),
