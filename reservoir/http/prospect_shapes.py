@@ -19,4 +19,12 @@ class FoundProspects(Shape):
     items: list[FoundProspect]
 
 
-MODELS: tuple[type[BaseModel], ...] = (FoundProspect, FoundProspects)
+class Erased(Shape):
+    """The person is out of so many lists, the search and the claims' notes."""
+
+    erased: bool
+    lists: int
+    detail: str
+
+
+MODELS: tuple[type[BaseModel], ...] = (FoundProspect, FoundProspects, Erased)

@@ -10,6 +10,7 @@ from reservoir.http.visit import Answer, Route, Visit
 from reservoir.integrations import phones
 from reservoir.integrations.base import integrations
 
+_MAY_RETURN = "A live reservation stays until it expires. A later sync may bring this person back: that is the CRM's to stop."
 _UNKNOWN = Refused("not-found", "This prospect is in no list, and nobody has it.")
 
 
@@ -29,6 +30,12 @@ async def get_prospect(visit: Visit, _: None) -> Answer | Refused:
     """One prospect, its lists, and who has it."""
     found = await visit.services.prospects.get(visit.org, ProspectId(visit.integration(), visit.prospect()))
     return Answer(answers.found_prospect(found)) if found else _UNKNOWN
+
+
+async def erase_prospect(visit: Visit, _: None) -> Answer | Refused:
+    """The person is forgotten, but for what keeps everybody from a double dial."""
+    lists = await visit.services.prospects.erase(visit.org, ProspectId(visit.integration(), visit.prospect()), visit.by)
+    return _UNKNOWN if lists is None else Answer({"erased": True, "lists": lists, "detail": _MAY_RETURN})
 
 
 def _ids(text: str) -> tuple[ProspectId, ...]:
@@ -52,6 +59,16 @@ ROUTES = (
         "See a prospect, its lists, and who has it",
         find=find_integration,
         answer="FoundProspect",
+        problems=("integration-not-found", "not-found"),
+    ),
+    Route(
+        "DELETE",
+        "/v1/prospects/{integration}/{prospect}",
+        erase_prospect,
+        "admin",
+        "Erase a person",
+        find=find_integration,
+        answer="Erased",
         problems=("integration-not-found", "not-found"),
     ),
 )

@@ -64,6 +64,8 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "ends", "zset", False, "every live hold and reservation by its end: the witness beside the keys", "an entry when it is settled"),
     Key(_ORG + "claim-of", "hash", False, "which claim has each taken prospect", "an entry when it is settled"),
     Key(_ORG + "claim:<id>", "hash", True, "a claim: who, what, how it ended", "7 days after its end; a hold never attempted: 24 h"),
+    Key(_ORG + "notes:<integration>:<prospect>", "set", True, "the claims that have a note about the prospect", "2 days after the last of them"),
+    Key(_ORG + "erased:<call>", "string", True, "what an erasing call did, to be known again if it is sent again", "after 15 min"),
     Key(_ORG + "session:<session>", "zset", True, "the claims that a session holds", "a day after its last hold was taken"),
     Key(_ORG + "session-end:<session>", "string", True, "the call that ended a session last, and how many it released", "a minute later"),
     Key(_ORG + "idempotency:<key>", "string", True, "what a request took: its digest and claims", "after 24 h, or 15 min where the service made the key"),

@@ -70,6 +70,19 @@ class ProspectStore:
             await self._walk(org, ranges, question.has_name, hits)
         return list(hits.values())
 
+    async def erase(self, org: Org, prospect: ProspectId, by: str) -> int | None:
+        """Erases a person, and returns out of how many lists; None if nothing is known of one. A live reservation stays until it expires.
+
+        **Again**: None, or what a sync brought back since, or nothing more than there is to a live reservation.
+        """
+        while True:
+            reply = await self._orgs.write("erase_prospect", org, prospect.integration, prospect.id, by)
+            if reply[0] == b"not-found":
+                return None
+            if reply[0] == b"erased":
+                await self._orgs.ask(org.id, lambda current: tidy(self._orgs, current))
+                return replies.integer(reply[2])
+
     async def _rarest(self, org: Org, integration: str, beginnings: Sequence[str]) -> tuple[str, str]:
         """The one of several beginnings that the fewest begin with."""
         if len(beginnings) == 1:

@@ -19,6 +19,7 @@ Verb = Literal[
     "create_org",
     "delete_list",
     "dispose",
+    "erase_prospect",
     "end_session",
     "extend",
     "fail_sync",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from reservoir.domain.lists import ListDefinition
-from reservoir.domain.prospects import Member, Phone
+from reservoir.domain.prospects import Member, Phone, ProspectId
 from reservoir.domain.reservation_timeout import ReservationTimeout
 from reservoir.domain.settings import MultiRepDialing, OrgProfile
 from reservoir.storage.keys import encoded
@@ -49,7 +49,22 @@ class Office(Acts):
     @rule(
         data=st.data(),
         act=st.sampled_from(
-            ("configure", "configure", "move house", "lists", "lists", "a month passes", "a hold while off runs out", "hand", "hand", "undo", "undo", "reset")
+            (
+                "configure",
+                "configure",
+                "move house",
+                "lists",
+                "lists",
+                "erase",
+                "erase",
+                "a month passes",
+                "a hold while off runs out",
+                "hand",
+                "hand",
+                "undo",
+                "undo",
+                "reset",
+            )
         ),
     )
     def rarely(self, data: st.DataObject, act: str) -> None:
@@ -68,6 +83,8 @@ class Office(Acts):
                 self.undo_a_remove(data, org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
             case "reset":
                 self.reset(org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
+            case "erase":
+                self.erase(data, org)
             case "hand":
                 self.a_hand_deletes_a_key(data, org)
             case _:
@@ -103,6 +120,14 @@ class Office(Acts):
             self.make(org, list_, data.draw(st.sampled_from(("csv", "csv", "hubspot")), "integration"))
         else:
             self.delete_list(org, list_, cut_short=act == 1)
+
+    def erase(self, data: st.DataObject, org: model.Org) -> None:
+        """An admin forgets a person, whether anything is known of one or not."""
+        integration = data.draw(st.sampled_from(("csv", "csv", "hubspot")), "integration")
+        of = ProspectId(integration, data.draw(st.sampled_from(IDS[integration]), "prospect"))
+        known = org.knows((of.integration, of.id), self.world.now_ms())
+        told = self.ask(org, lambda to, at: to.prospects.erase(at, of, "a test"))
+        assert told == (org.erase((of.integration, of.id)) if known else None)
 
     def make(self, org: model.Org, list_: str, integration: str) -> None:
         wanted = ListDefinition(list_, list_.title(), integration, None, {}, 0)

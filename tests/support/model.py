@@ -164,6 +164,19 @@ class List:
             self.rows[who] = row
         self.order = run.brought + [who for who in self.order if who not in run.brought]
 
+    def erase(self, who: str) -> None:
+        """A member is forgotten. A rep who was handed it last goes on at its rank, and one whose last had left, at the same people."""
+        rank = self.order.index(who)
+        for rep, (last, at) in self.places.items():
+            if last == who:
+                self.places[rep] = last, rank
+            elif last not in self.order and at > rank:
+                self.places[rep] = last, at - 1
+        self.order.remove(who)
+        del self.rows[who]
+        if self.run and who in self.run.brought:
+            self.run.brought.remove(who)
+
     def finish(self, run: Run) -> None:
         """The run was read to its end: who it did not bring leaves."""
         if run.state == "running":
@@ -228,6 +241,25 @@ class Org:
         if own and own.integration == claim.integration and claim.prospect in own.rows:
             return {own.rows[claim.prospect].version}
         return {of.rows[claim.prospect].version for of in self.lists.values() if of.integration == claim.integration and claim.prospect in of.rows}
+
+    # Prospects
+
+    def knows(self, of: Prospect, now_ms: int) -> bool:
+        """Whether there is anything of a person to be erased: in a list, taken, or noted."""
+        listed = any(list_.integration == of[0] and of[1] in list_.rows for list_ in self.lists.values())
+        noted = any(claim.of == of and claim.disposition and claim.disposition[2] is not None for claim in self.claims.values())
+        return listed or noted or self.holder(of, now_ms) is not None
+
+    def erase(self, of: Prospect) -> int:
+        """A person was erased: out of all lists, out of so many, and no note is left. Who has them has them still."""
+        lists = [list_ for list_ in self.lists.values() if list_.integration == of[0] and of[1] in list_.rows]
+        for list_ in lists:
+            list_.erase(of[1])
+        for claim in self.claims.values():
+            if claim.of == of and claim.disposition:
+                claim.disposition = (*claim.disposition[:2], None)
+        self.expected.append({"type": "prospect.erased", "integration": of[0], "prospect": of[1]})
+        return len(lists)
 
     # Claims
 

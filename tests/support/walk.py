@@ -53,6 +53,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "list_history": lambda _: NOTHING,
     "search_prospects": lambda named: Request(query={"q": named.prospect}),
     "get_prospect": lambda _: NOTHING,
+    "erase_prospect": lambda _: NOTHING,
     "create_list": lambda named: Request({"id": named.list, "name": "A list", "integration": "csv"}),
     "list_lists": lambda _: NOTHING,
     "get_list": lambda _: NOTHING,
@@ -82,7 +83,7 @@ def name_of(route: Route) -> str:
     return str(getattr(route.handle, "__name__", route.path))
 
 
-def in_order(last: frozenset[str] = frozenset({"delete_list", "revoke_key"})) -> list[Route]:
+def in_order(last: frozenset[str] = frozenset({"erase_prospect", "delete_list", "revoke_key"})) -> list[Route]:
     """All routes, those behind which nothing is left to walk on at the end."""
     return sorted(ROUTES, key=lambda route: name_of(route) in last)
 

@@ -34,12 +34,19 @@ if last then
 end
 redis.call('XLEN', prefix .. 'history')
 local removing = asked and removal_of(record)
+local noted = prefix .. 'notes:' .. record.integration .. ':' .. encoded(record.prospect)
+redis.call('SCARD', noted)
 
 redis.call('HSET', key, 'disposition',
   cjson.encode({ outcome = outcome, remove = asked, note = note or cjson.null, at = integer(now) }))
 local facts = facts_of(record, id)
 facts[#facts + 1], facts[#facts + 2] = 'detail', cjson.encode({ outcome = outcome, remove = asked })
 remember('disposition.recorded', now, facts)
+redis.call(note and 'SADD' or 'SREM', noted, id)
+if note then
+  -- Two days longer than the claim is kept by now, for it may yet be extended.
+  redis.call('PEXPIREAT', noted, math.max(redis.call('PEXPIRETIME', key) + 2 * DAY, redis.call('PEXPIRETIME', noted)))
+end
 if removing then
   take_out(removing, record, id)
 end

@@ -173,3 +173,43 @@ async def test_r17_another_org_is_not_searched(app: App, acme: Caller) -> None:
     globex = await app.org("globex")
     assert await found(globex, "dana") == await found(globex, "P-1") == await found(globex, "+14155550100") == []
     (await globex.get("/v1/prospects/csv/P-1", 404)).refused(404, "not-found")
+
+
+async def test_erases_a_person(acme: Caller, client: Commands) -> None:
+    """Out of every list, the search and the claims' notes; a live reservation stays (R6), and the answer says what a later sync may do."""
+    claim = await acme.take("west")
+    await acme.after(claim, "disposition", {"outcome": "connected", "note": "her sister is ill"}, 200)
+    told = (await acme("DELETE", "/v1/prospects/csv/P-1", expect=200)).json
+    assert (told["erased"], told["lists"]) == (True, 2)
+    assert "sync" in told["detail"]
+    assert await found(acme, "dana") == await found(acme, "P-1") == await found(acme, "+14155550100") == []
+    assert ids_of(await acme.pages("/v1/lists/west/members")) == ["P-2", "P-3", "P-4"]
+    assert (await acme.counts("west"))["members"] == 3
+    assert not [key for key, entry in snapshot(client).items() if any(word in str(entry.value) for word in ("Dana", "dana", "sister", "5550100"))]
+    kept = (await acme.get(f"/v1/claims/{claim['id']}")).json
+    assert (kept["state"], kept["disposition"]["outcome"], kept["disposition"]["note"], kept["prospect"]["name"]) == ("reserved", "connected", None, None)
+    reservation = (await acme.get("/v1/reservations/csv/P-1")).json
+    assert (await acme.get("/v1/prospects/csv/P-1")).json == {"prospect": kept["prospect"], "lists": [], "reservation": reservation}
+    (await acme.claim_one("P-1", expect=409)).refused(409, "prospect-reserved")
+    (entry,) = (await acme.get("/v1/history", type="prospect.erased")).json["items"]
+    assert (entry["prospect"], entry["integration"], entry["detail"]["lists"]) == ("P-1", "csv", 2)
+    await acme.fill("east", [PEOPLE[0]])
+    assert await found(acme, "dana") == ["P-1"]
+
+
+async def test_erasing_again_and_of_nobody(acme: Caller) -> None:
+    """A repeat finds nobody, as GET does."""
+    await acme("DELETE", "/v1/prospects/csv/P-2", expect=200)
+    for path in ("/v1/prospects/csv/P-2", "/v1/prospects/csv/nobody"):
+        (await acme("DELETE", path)).refused(404, "not-found")
+        (await acme("GET", path)).refused(404, "not-found")
+    (await acme("DELETE", "/v1/prospects/pipedrive/1")).refused(404, "integration-not-found")
+    (await acme("DELETE", "/v1/prospects/hubspot/x")).invalid("prospect")
+
+
+async def test_only_an_admin_erases(app: App, acme: Caller, dialer: Caller) -> None:
+    """The scope admin is needed; everybody may read."""
+    del acme
+    (await dialer("DELETE", "/v1/prospects/csv/P-1")).refused(403, "forbidden")
+    reader = await app.member_of("acme", "read")
+    assert await found(reader, "dana") == ["P-1"]

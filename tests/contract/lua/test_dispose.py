@@ -28,6 +28,8 @@ def test_records_an_outcome(bench: Bench) -> None:
     assert reply == ["recorded", now]
     assert bench.changes(before) == {
         f"claim:{got.id}[disposition]": {"outcome": "connected", "remove": False, "note": "spoke to Dana, +1 415 555 0100", "at": str(now)},
+        f"notes:csv:p1[{got.id}]": True,
+        "notes:csv:p1 ttl": got.ends + 9 * DAY_MS,
         "history+": [entry("disposition.recorded", now, got.id, "p1", detail={"outcome": "connected", "remove": False})],
     }
 

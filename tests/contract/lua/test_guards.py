@@ -84,6 +84,7 @@ class Full:
             "import_page": ("new", "r1", 60_000, 1, "[]", 0, 3, "p1", data("p1"), "", "name of p1", *self._more),
             "finish_sync": ("new", "r1", 60_000, 0),
             "fail_sync": ("new", "r1", '{"type":"x"}'),
+            "erase_prospect": ("csv", "p1", "a test"),
             "read_prospects": ("csv", "p1", "p3", "p9"),
             "tidy_search": ("salesforce", f"salesforce {data('p2')}", "p2", _SHA1_OF_NOTHING, "name of p2"),
             "create_list": ("q4", "0", "Q4", "csv", "null", "{}", "{}"),
@@ -265,6 +266,7 @@ REPEATED: tuple[Verb, ...] = (
     "create_list",
     "delete_list",
     "dispose",
+    "erase_prospect",
     "end_session",
     "extend",
     "fail_sync",
@@ -306,7 +308,7 @@ def _written(server: Commands) -> int:
 
 
 FIELDS = {"type", "at", "integration", "prospect", "list", "rep", "session", "mode", "claim", "expires_at", "detail"}
-DETAILS = {"by", "sync", "state", "error", "fetched", "added", "updated", "left", "rejected", "outcome", "remove"}
+DETAILS = {"by", "lists", "sync", "state", "error", "fetched", "added", "updated", "left", "rejected", "outcome", "remove"}
 
 
 def test_the_history_has_ids_only(full: Full) -> None:
