@@ -21,6 +21,7 @@ from reservoir.storage.safety import Durability, Finding, inspect
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from reservoir.storage.syncs import SyncStore
+from reservoir.storage.why import WhyStore
 from reservoir.sync.imports import Imports
 
 
@@ -41,6 +42,7 @@ class Services:
     reservations: ReservationStore
     history: HistoryStore
     prospects: ProspectStore
+    why: WhyStore
     lists: ListStore
     removals: RemovalStore
     places: PlaceStore
@@ -79,6 +81,7 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             reservations=ReservationStore(orgs),
             history=HistoryStore(orgs),
             prospects=ProspectStore(orgs),
+            why=WhyStore(orgs),
             lists=lists,
             removals=RemovalStore(orgs),
             places=PlaceStore(orgs),

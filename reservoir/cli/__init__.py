@@ -21,6 +21,7 @@ from reservoir.cli.reservations import reservations
 from reservoir.cli.serve import serve
 from reservoir.cli.status import status
 from reservoir.cli.verify import verify
+from reservoir.cli.why import why
 from reservoir.telemetry import debugging, log_nothing, log_to
 
 
@@ -40,7 +41,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, doctor, report, verify, org, key, list_, reservations):
+for command in (serve, demo, status, doctor, report, verify, org, key, list_, reservations, why):
     cli.add_command(command)
 
 

@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from reservoir.domain import ids
+from reservoir.domain.claims import Mode
 from reservoir.domain.history import EVENT_TYPES
 from reservoir.domain.lists import MemberStatus
 from reservoir.domain.refusals import InvalidError
@@ -21,6 +22,7 @@ from reservoir.integrations.base import integrations
 PAGE_DEFAULT, PAGE_MOST = 100, 1_000
 
 STATES = ("held", "reserved")
+MODES: tuple[str, ...] = get_args(Mode)
 STATUSES: tuple[str, ...] = get_args(MemberStatus)
 
 _NO_ENCODING = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -60,6 +62,7 @@ PARAMETERS: Mapping[str, Parameter] = {
     "integration": Parameter("Only prospects of this integration.", _TEXT, _one_of(lambda: tuple(integrations()))),
     "state": Parameter("Only those in this state.", {"type": "string", "enum": [*STATES]}, _one_of(lambda: STATES)),
     "status": Parameter("Only members of this status.", {"type": "string", "enum": [*STATUSES]}, _one_of(lambda: STATUSES)),
+    "mode": Parameter("The dialing mode that is asked about.", {"type": "string", "enum": [*MODES]}, _one_of(lambda: MODES)),
     "prospect": Parameter("Only what is about this record, by its bare id.", _TEXT),
     "claim": Parameter("Only what is about this claim.", _TEXT),
     "type": Parameter("Only entries of this type.", {"type": "string", "enum": [*EVENT_TYPES]}, _one_of(lambda: EVENT_TYPES)),

@@ -1,6 +1,6 @@
 """The whole API on one screen: every noun brings its routes."""
 
-from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings
+from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings, why
 from reservoir.http.visit import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,4 +13,5 @@ ROUTES: tuple[Route, ...] = (
     *places.ROUTES,
     *settings.ROUTES,
     *history.ROUTES,
+    *why.ROUTES,
 )

@@ -38,6 +38,8 @@ Verb = Literal[
     "read_rights",
     "read_standing",
     "read_taken",
+    "read_why_list",
+    "read_why_one",
     "release",
     "reset",
     "restore",

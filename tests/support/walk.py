@@ -54,6 +54,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "search_prospects": lambda named: Request(query={"q": named.prospect}),
     "get_prospect": lambda _: NOTHING,
     "erase_prospect": lambda _: NOTHING,
+    "get_why": lambda named: Request(query={"integration": named.integration, "prospect": named.prospect, "rep": named.rep}),
     "create_list": lambda named: Request({"id": named.list, "name": "A list", "integration": "csv"}),
     "list_lists": lambda _: NOTHING,
     "get_list": lambda _: NOTHING,

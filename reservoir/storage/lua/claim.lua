@@ -15,7 +15,6 @@ Bound  settles 256 prospects or 512 moves; looks at 256 candidates and 256 waite
 ]]
 local CANDIDATES = 256
 local GRANT_MOVES = 800
-local PLACE_KEPT = 30 * DAY
 
 local refusal = guard()
 if refusal then
@@ -198,19 +197,6 @@ local function claim_next()
   return answer('claimed', with_members(rows, free, members), ids)
 end
 
--- Where the rep's own walk goes on: behind the prospect last handed over, wherever it is by now; at its old rank if it left; nil at the end.
-local function own_place()
-  local seen, rank, prospect = string.match(redis.call('HGET', base .. ':places', taker.rep) or '', '^(%d+) (%d+) (.*)$')
-  if not seen or tonumber(seen) + PLACE_KEPT < now then
-    return '-inf'
-  end
-  local place = redis.call('ZSCORE', base .. ':order', prospect)
-  if place then
-    return '(' .. place
-  end
-  return redis.call('ZRANGE', base .. ':order', rank, rank, 'WITHSCORES')[2]
-end
-
 local function ahead(start)
   if not start then
     return 0
@@ -223,7 +209,7 @@ end
 local function walk()
   local start = '(' .. after
   if after == '' then
-    start = own_place()
+    start = own_place(base, taker.rep)
   end
   local candidates = start and redis.call('ZRANGE', base .. ':order', start, '+inf', 'BYSCORE', 'LIMIT', 0, CANDIDATES) or {}
   local dialable = {}
@@ -266,7 +252,7 @@ if before == 'reused' then
 end
 if before then
   if terms and not terms.enabled then
-    return { 'repeated', now, before, ahead(own_place()), false, 0 }
+    return { 'repeated', now, before, ahead(own_place(base, taker.rep)), false, 0 }
   end
   if terms and #before > 0 and settle_list(list, taker.integration) then
     return { 'more', now }

@@ -1,4 +1,4 @@
--- What searching, erasing and asking why share: a prospect's data in all its lists, and what is to be taken out of the search.
+-- What searching, erasing and asking why share: a prospect's data in all its lists, what is to be taken out of the search, and a rep's own place.
 
 -- The lists that have each of some prospects, and its data in each: { lists = {…}, data = {…} } in the order of the prospects. A list whose data is of the wrong
 -- type has nobody. Stops behind `most` reads, if it is given, and returns for how many prospects it went.
@@ -45,4 +45,19 @@ local function put_aside(integration, data)
   if #gone > 0 then
     redis.call('SADD', prefix .. 'search-due', unpack(gone))
   end
+end
+
+local PLACE_KEPT = 30 * DAY
+
+-- Where the rep's own walk goes on: behind the prospect last handed over, wherever it is by now; at its old rank if it left; nil at the end.
+local function own_place(base, rep)
+  local seen, rank, prospect = string.match(redis.call('HGET', base .. ':places', rep) or '', '^(%d+) (%d+) (.*)$')
+  if not seen or tonumber(seen) + PLACE_KEPT < now then
+    return '-inf'
+  end
+  local place = redis.call('ZSCORE', base .. ':order', prospect)
+  if place then
+    return '(' .. place
+  end
+  return redis.call('ZRANGE', base .. ':order', rank, rank, 'WITHSCORES')[2]
 end

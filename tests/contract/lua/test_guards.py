@@ -84,6 +84,8 @@ class Full:
             "import_page": ("new", "r1", 60_000, 1, "[]", 0, 3, "p1", data("p1"), "", "name of p1", *self._more),
             "finish_sync": ("new", "r1", 60_000, 0),
             "fail_sync": ("new", "r1", '{"type":"x"}'),
+            "read_why_one": ("csv", "p1", "west", "ana"),
+            "read_why_list": ("west", "ana", "0"),
             "erase_prospect": ("csv", "p1", "a test"),
             "read_prospects": ("csv", "p1", "p3", "p9"),
             "tidy_search": ("salesforce", f"salesforce {data('p2')}", "p2", _SHA1_OF_NOTHING, "name of p2"),
