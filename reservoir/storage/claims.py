@@ -1,5 +1,6 @@
 """Claims at the store: taking prospects, and what is done to a claim afterwards. Each verb is one call of one script."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from reservoir.storage.waiting import Wait, Waiting
 
 KEY_KEPT_MS = DAY_MS
 OWN_KEY_KEPT_MS = 15 * MINUTE_MS
-ON_MOST = 64
-"""How many calls one claim may take to walk past members that its rep removed."""
+ON_WITHIN_S = 1.0
+"""For how long one claim may walk past members that its rep removed, call by call. What it found out is remembered: the next one goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class ClaimStore:
     async def _next(self, org: Org, list_id: str, taker: Taker, count: int, key: RequestKey, base: str, waiting: str) -> Reply:
         await self._orgs.mark_active(org)
         place: str | bytes = ""
-        for _ in range(ON_MOST):
+        until_s = asyncio.get_running_loop().time() + ON_WITHIN_S
+        while True:
             reply = await self._take(
                 org,
                 "claim",
@@ -110,7 +112,8 @@ class ClaimStore:
             if reply[0] != b"on":
                 return reply
             place = cast("bytes", reply[2])
-        raise StoreUnavailableError("the rep has removed more members at the head of the list than one claim looks at")
+            if asyncio.get_running_loop().time() >= until_s:
+                raise StoreUnavailableError("the rep has removed more members at the head of the list than one claim gets past")
 
     async def claim_one(self, org: Org, integration: str, prospect: str, list_id: str | None, taker: Taker, key: RequestKey) -> Claim | Refused:
         """Claims one particular prospect.

@@ -91,6 +91,8 @@ KEYS: tuple[Key, ...] = (
     Key(_LIST + ":waiting", "zset", True, "the claims that wait for somebody, by when their waiting began (µs)", "a minute after the last began"),
     Key(_LIST + ":waiters", "hash", True, "how many each of them wants, for which rep, and with which key", "a minute after the last began"),
     Key(_ORG + "waiting-processes", "zset", True, "the processes whose claims wait, and when each was last heard of", "a minute after the last was"),
+    Key(_LIST + ":skips", "hash", True, "how far all is removed by a rep, who need not look there again", "a day after the last change"),
+    Key(_LIST + ":came", "zset", True, "who became available since somebody skips, in the order of coming", "with the skips"),
     Key(_ORG + "broken", "set", False, "lists with an index of the wrong type, stepped over and to be mended", "an entry when the list is mended"),
     Key(_ORG + "swept", "string", False, "how many lists were deleted, to tell them apart", "with the org"),
     Key(_ORG + "sweep", "hash", False, "deleted lists whose members are still to be untied", "an entry when that is done"),

@@ -49,7 +49,7 @@ Verb = Literal[
     "tidy_search",
 ]
 
-SHARED = ("prelude", "removing", "granting", "waiting", "finding")
+SHARED = ("prelude", "removing", "skipping", "granting", "waiting", "finding")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -71,10 +71,15 @@ class Dialing(Acts):
         """What an answer says of its list is the rep's own view of it."""
         now_ms, enabled = self.world.now_ms(), org.settings[list_.integration].enabled
         assert told.multi_rep_dialing == enabled
+        available, next_ms = len(org.free(list_, now_ms, rep) if enabled else list_.ahead(rep)), org.next_end(list_, now_ms, rep) if enabled else None
         if self.tight and len(list_.removed.get(rep, ())) > 2:
+            assert told.available >= available
+            assert told.claims or told.available == 0
+            assert told.available or (told.next_available_at_ms is None) == (next_ms is None)
+            assert (told.next_available_at_ms or 0) <= (next_ms or 0)
             return
-        assert told.available == len(org.free(list_, now_ms, rep) if enabled else list_.ahead(rep))
-        assert told.next_available_at_ms == (org.next_end(list_, now_ms, rep) if enabled else None)
+        assert told.available == available
+        assert told.next_available_at_ms == next_ms
 
     def request(self, taker: model.Taker, count: int, key: str | None, request: object) -> tuple[Taker, int, RequestKey]:
         return self.taker(taker), count, RequestKey.of(key, "/v1/claims", repr(request))

@@ -23,7 +23,19 @@ PROFILE = settings(
     max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 
-TINY = {"SETTLE_PROSPECTS": 2, "SETTLE_MOVES": 3, "CANDIDATES": 2, "GRANT_MOVES": 3, "LEAVING": 2, "RELEASED_MOST": 2}
+TINY = {
+    "SETTLE_PROSPECTS": 2,
+    "SETTLE_MOVES": 3,
+    "CANDIDATES": 2,
+    "GRANT_MOVES": 3,
+    "LEAVING": 2,
+    "RELEASED_MOST": 2,
+    "LOOKED": 2,
+    "SPARE": 1,
+    "SKIP_FROM": 1,
+    "EARLY_MOST": 1,
+    "CAME_KEPT": 3,
+}
 """The scripts' bounds, so small that a list of five meets all of them."""
 
 

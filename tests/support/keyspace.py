@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reservoir.domain.search import terms_of_data
-from reservoir.storage.keys import decoded, kind_of, prefix
+from reservoir.storage.keys import decoded, encoded, kind_of, prefix
 from tests.support.commands import Commands
 
 Value = Any
@@ -200,9 +200,20 @@ class _Reading:
         for state, index in (("held", held), ("reserved", reserved)):
             for prospect, ends in index.items():
                 yield from self._index(list_, f"{integration}:{prospect}", state, ends)
+        yield from self._skips(list_, available)
         for prospect in available:
             if self.ends.get(f"{integration}:{prospect}", 0) >= self.now_ms:
                 yield f"{list_}: {prospect} is available and taken"
+
+    def _skips(self, list_: str, available: Mapping[str, int]) -> Iterator[str]:
+        """R10: what is remembered of a rep's walk costs that rep nobody."""
+        came = self.keys.get(f"list:{list_}:came", {})
+        for rep, text in self.keys.get(f"list:{list_}:skips", {}).items():
+            read, place, *early = text.split("\n")
+            if "" in came and came[""] <= int(read):
+                met = {*self.keys.get(f"list:{list_}:removed:{encoded(rep)}", {}), *early, *(who for who, number in came.items() if number > int(read))}
+                if lost := {who for who, at in available.items() if at <= int(place)} - met:
+                    yield f"{list_}: {rep} would not meet {lost}"
 
     def _index(self, list_: str, member: str, state: str, ends: int) -> Iterator[str]:
         if member in self.ends:

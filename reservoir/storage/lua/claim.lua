@@ -11,7 +11,7 @@ Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may
        {'on', now, place}               none of the candidates up to there could be had: call again from that place
        {'reused', now} | {'list-not-found', now} | {'integration-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same key and digest takes nothing more: 'repeated'.
-Bound  settles 256 prospects or 512 moves; looks at 256 candidates and 256 waiters; grants at most 50 and 800 moves.
+Bound  settles 256 prospects or 512 moves; looks at 256 candidates, 256 who came since, 256 early ones and 256 waiters; grants at most 50 and 800 moves.
 ]]
 local CANDIDATES = 256
 local GRANT_MOVES = 800
@@ -34,6 +34,9 @@ local turn, awaited = '+inf', false
 local function probe()
   redis.call('HLEN', prefix .. 'claim-of')
   redis.call('XLEN', prefix .. 'history')
+  if removed_count > 0 then
+    skip_of(base, taker.rep)
+  end
   awaited = redis.call('ZCARD', base .. ':waiting') > 0
   if wish ~= '' or awaited then
     redis.call('HLEN', base .. ':waiters')
@@ -66,16 +69,7 @@ end
 
 -- Which of the candidates the rep has not removed.
 local function not_removed(prospects)
-  if removed_count == 0 or #prospects == 0 then
-    return prospects
-  end
-  local kept, marks = {}, redis.call('HMGET', removed, unpack(prospects))
-  for i, prospect in ipairs(prospects) do
-    if not marks[i] then
-      kept[#kept + 1] = prospect
-    end
-  end
-  return kept
+  return removed_count == 0 and prospects or unremoved(removed, prospects)
 end
 
 -- Which of the candidates nobody has, by the witness `ends`; at most `count`, and as many moves as a grant may make. Returns them and their lists.
@@ -128,12 +122,12 @@ end
 local function next_end()
   local soonest = false
   for _, index in ipairs({ ':held', ':reserved' }) do
-    local ends = redis.call('ZRANGE', base .. index, 0, math.min(removed_count, CANDIDATES - 1), 'WITHSCORES')
+    local ends = redis.call('ZRANGE', base .. index, 0, math.min(removed_count, CANDIDATES), 'WITHSCORES')
     local prospects, ends_of = {}, {}
     for i = 1, #ends, 2 do
       prospects[#prospects + 1], ends_of[ends[i]] = ends[i], ends[i + 1]
     end
-    local first = ends_of[not_removed(prospects)[1]] or (removed_count >= CANDIDATES and ends[#ends])
+    local first = ends_of[not_removed(prospects)[1]] or (removed_count > CANDIDATES and ends[#ends])
     if first and (not soonest or tonumber(first) < tonumber(soonest)) then
       soonest = first
     end
@@ -169,32 +163,38 @@ local function unspoken(candidates)
   return kept, all
 end
 
-local function answer(kind, rows, ids)
+-- `available`: how many there are for the rep, where that is known.
+local function answer(kind, rows, ids, available)
   local waiting = kind == 'claimed' and waits_on(rows)
   if waiting then
     return waiting
   end
   keep_token(token, ARGV[11], ARGV[12], ids or {})
-  local available = redis.call('ZCARD', base .. ':available') - removed_in(':available')
+  available = available or redis.call('ZCARD', base .. ':available') - removed_in(':available')
   return { kind, now, rows, available, available <= 0 and next_end() or false, 1 }
 end
 
 local function claim_next()
-  local size = math.min(CANDIDATES, awaited and CANDIDATES or count + removed_count)
-  local start = after == '' and '-inf' or '(' .. after
-  local candidates = redis.call('ZRANGE', base .. ':available', start, '+inf', 'BYSCORE', 'LIMIT', 0, size)
-  local unclaimed, all = unspoken(candidates)
-  local free, by_list = free_of(not_removed(unclaimed))
+  local met = meet(base, taker.rep, after, awaited and CANDIDATES or count)
+  if not met then
+    return { 'on', now, after }
+  end
+  local unclaimed, all = unspoken(met.kept)
+  local free, by_list = free_of(unclaimed)
   local members = members_of(free)
   redis.call('ZCARD', base .. ':order')
   local rows, ids = grant(taker, free, by_list)
-  if #rows == 0 and not all and (#free > 0 or #candidates == size) then
-    local last = redis.call('ZSCORE', base .. ':order', free[#free] or candidates[size])
-    if last then
-      return { 'on', now, last }
-    end
+  local left, skipped = look_back(met)
+  if #rows == 0 and not all and (#free > 0 or not met.ended) then
+    local tried = #free > 0 and redis.call('ZSCORE', base .. ':order', free[#free])
+    return { 'on', now, tried or met.last and integer(met.last) or after }
   end
-  return answer('claimed', with_members(rows, free, members), ids)
+  local available = met.ended and left or nil
+  if skipped and not available then
+    local beyond = '(' .. integer(skipped)
+    available = #met.skip.early + redis.call('ZCOUNT', base .. ':available', beyond, '+inf') - removed_in(':available', skipped)
+  end
+  return answer('claimed', with_members(rows, free, members), ids, available)
 end
 
 local function ahead(start)
@@ -219,9 +219,9 @@ local function walk()
       dialable[#dialable + 1] = prospect
     end
   end
-  local chosen = {}
+  local chosen, met = {}, not_removed(dialable)
   local none = wish == 'leave' or (awaited and rep_waits(base, turn, taker.rep))
-  for _, prospect in ipairs(not_removed(dialable)) do
+  for _, prospect in ipairs(met) do
     if #chosen < count and not none then
       chosen[#chosen + 1] = prospect
     end
@@ -241,7 +241,7 @@ local function walk()
     start = '(' .. redis.call('ZSCORE', base .. ':order', last)
   end
   keep_token(token, ARGV[11], ARGV[12], ids)
-  return { 'claimed', now, with_members(rows, chosen, members), ahead(start), false, 0 }
+  return { 'claimed', now, with_members(rows, chosen, members), #candidates < CANDIDATES and #met - #chosen or ahead(start), false, 0 }
 end
 
 taker.integration = redis.call('HGET', base, 'integration')

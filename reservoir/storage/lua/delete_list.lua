@@ -38,7 +38,8 @@ if redis.call('TYPE', base .. ':removers').ok == 'set' then
 end
 redis.pcall('SREM', prefix .. 'broken', list)
 redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':available', base .. ':held', base .. ':reserved', base .. ':undialable',
-  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':sync', base .. ':waiting', base .. ':waiters')
+  base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':skips', base .. ':came', base .. ':sync',
+  base .. ':waiting', base .. ':waiters')
 redis.call('ZREM', prefix .. 'lists', list)
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })
 return { 'deleted', now, aside }

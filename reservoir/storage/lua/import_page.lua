@@ -175,6 +175,11 @@ write('SREM', base .. ':do-not-call', unflags)
 for name, entries in pairs(index) do
   write('ZADD', base .. ':' .. name, entries)
 end
+local arrived = {}
+for i = 2, #index.available, 2 do
+  arrived[#arrived + 1] = index.available[i]
+end
+came(base, arrived)
 
 local shown = run.rejected and cjson.decode(run.rejected) or {}
 for _, row in ipairs(rejected) do

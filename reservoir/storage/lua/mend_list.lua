@@ -52,6 +52,7 @@ if #prospects > 0 then
       redis.call('ZADD', base .. ':' .. index, unpack(entries[index]))
     end
   end
+  came(base, prospects)
 end
 if #prospects == CHUNK then
   return { 'mending', now, found[2 * CHUNK] }

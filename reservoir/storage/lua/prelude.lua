@@ -20,6 +20,7 @@ local CLAIM_KEPT = 7 * DAY
 local HOLD_KEPT = DAY
 local SETTLE_PROSPECTS = 256
 local SETTLE_MOVES = 512
+local CAME_KEPT = 4096
 local INDEXES = { 'available', 'held', 'reserved' }
 local RECORD = { 'integration', 'prospect', 'rep', 'session', 'mode', 'list', 'state', 'claimed_at', 'attempted_at', 'expires_at' }
 
@@ -216,6 +217,26 @@ local function untie(integration, prospect, marks, list)
   end
 end
 
+-- Notes who became available in a list in which somebody skips whom they removed (see skipping.lua). What is too long ago is forgotten.
+local function came(base, prospects)
+  local log = base .. ':came'
+  if #prospects == 0 or type(redis.pcall('ZSCORE', log, '')) ~= 'string' then
+    return
+  end
+  local last = tonumber(redis.call('ZRANGE', log, -1, -1, 'WITHSCORES')[2])
+  local entries = {}
+  for i, prospect in ipairs(prospects) do
+    entries[2 * i - 1], entries[2 * i] = integer(last + i), prospect
+  end
+  redis.call('ZADD', log, unpack(entries))
+  local over = redis.call('ZCARD', log) - CAME_KEPT
+  if over > 0 then
+    local edge = redis.call('ZRANGE', log, over, over, 'WITHSCORES')[2]
+    redis.call('ZREMRANGEBYRANK', log, 0, over)
+    redis.call('ZADD', log, edge, '')
+  end
+end
+
 -- Moves prospects of one list into one of its indexes, out of the others (or out of `from` alone, where the caller has just read them there). `scores` gives
 -- each one's expiry; without it, each goes to its place.
 -- A prospect that is no member of it any more is a stray, and leaves its indexes. A list whose index is broken is stepped over and noted for mending:
@@ -242,6 +263,9 @@ local function move(list, prospects, target, scores, from)
   if #entries > 0 then
     local reply = redis.pcall('ZADD', base .. ':' .. target, unpack(entries))
     broken = broken or (type(reply) == 'table' and reply.err)
+    if target == 'available' then
+      came(base, prospects)
+    end
   end
   if broken then
     redis.pcall('SADD', prefix .. 'broken', list)

@@ -29,5 +29,6 @@ redis.call('ZREM', base .. ':removals', removal(rep, prospect))
 redis.call('HDEL', removed, prospect)
 redis.call('HSET', base, 'restored', nonce)
 stir(base)
+came(base, { prospect })
 remember('prospect.restored', now, { 'integration', integration, 'prospect', prospect, 'rep', rep, 'list', list, 'claim', words(told)[2], 'detail', ARGV[8] })
 return { 'restored', now }

@@ -441,14 +441,20 @@ def test_who_was_removed_is_not_handed_to_that_rep_from_that_list(bench: Bench) 
 
 
 def test_300_removed_members_at_the_head_are_walked_past(bench: Bench) -> None:
-    """Where 256 candidates could not be had, the reply carries the place to go on from, and nothing is written."""
+    """Where 256 candidates could not be had, the reply carries the place to go on from, and nothing is written but how far all is removed."""
     prospects = [f"q{number:03d}" for number in range(310)]
     bench.make_list("long", prospects)
     remove(bench, "long", "ana", prospects[:300])
     before = bench.snapshot()
     reply = bench.claim("long", key="k", count=2)
-    assert (reply[0], reply[2]) == ("on", place(255))
-    assert bench.changes(before) == {}
+    now = reply[1]
+    assert reply == ["on", now, place(255)]
+    assert bench.changes(before) == {
+        "list:long:skips[ana]": f"{now}\n{place(255)}\n",
+        "list:long:came[]": now,
+        "list:long:skips ttl": now + DAY_MS,
+        "list:long:came ttl": now + DAY_MS,
+    }
     reply = bench.claim("long", key="k", count=2, after=reply[2])
     assert [got.prospect for got in rows(reply)] == ["q300", "q301"]
 
@@ -460,6 +466,19 @@ def test_the_count_of_what_is_available_to_a_rep_is_exact_for_256_removed(bench:
     bench.take("long", rep="eve", session="s-9")
     remove(bench, "long", "ana", prospects[:256])
     assert bench.claim("long")[3] == 300 - 256 - 1
+
+
+def test_the_time_at_which_the_next_one_frees_is_exact_for_256_removed(bench: Bench) -> None:
+    """All of a list is taken, the removed ones first: the rep is told of the one behind them; behind more, of a time that is not later."""
+    prospects = [f"q{number:03d}" for number in range(260)]
+    bench.make_list("long", prospects)
+    ends = {got.prospect: got.ends for got in bench.taken("long", count=50, hold_ms=60_000)}
+    for number in range(1, 6):
+        ends |= {got.prospect: got.ends for got in bench.taken("long", count=50, hold_ms=60_000 + number * 1_000)}
+    remove(bench, "long", "ana", prospects[:256])
+    assert bench.claim("long")[3:5] == [0, ends["q256"]]
+    remove(bench, "long", "ana", prospects[256:259])
+    assert ends["q255"] <= bench.claim("long")[4] <= ends["q259"]
 
 
 # The witness, and other people's hands

@@ -35,6 +35,10 @@ class Full:
         bench.call("dispose", self.removed.id, "busy", 1, "note", 1)
         for got, ms in ((lapsed, 31_000), (self.expired, DAY_MS + 1), (self.removed, DAY_MS + 1)):
             bench.age(f"csv:{got.prospect}", ms)
+        bench.server("HSET", bench.key("list:west:skips"), "ana", f"5\n{-1 << 40}\n")
+        bench.server("ZADD", bench.key("list:west:came"), 5, "", 6, self.removed.prospect)
+        for key in ("skips", "came"):
+            bench.server("PEXPIRE", bench.key(f"list:west:{key}"), DAY_MS)
         bench.terms["csv"] = Terms(enabled=False)
         bench.take("west", rep="bob")
         bench.terms["csv"] = Terms()

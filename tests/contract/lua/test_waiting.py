@@ -286,8 +286,8 @@ def test_nobody_is_sure_of_a_rep_who_removed_all_that_was_looked_at(bench: Bench
     while reply[0] == "on":
         reply = waits(bench, "a:1", list_="long", after=reply[2])
     assert reply[0] == "waiting"
-    bench.server("HDEL", removed, "m299")
-    assert tend(bench, "a", "long") == [["on", [], ["a:1"], None, 0]]
+    bench.call("restore", "long", "ana", "csv", "m299", "{}")
+    assert tend(bench, "a", "long") == [["on", [], ["a:1"], None, 1]]
     assert [row.prospect for row in bench.taken("long", rep="bo")] == ["m000"]
 
 
