@@ -17,7 +17,7 @@ from tests.support.cli import people
 from tests.support.commands import Commands
 from tests.support.engine import EngineProcess
 from tests.support.fleet import Caller, Fleet, fleet
-from tests.support.history import Record, double_dials, leaked, lost, takings
+from tests.support.history import Record, double_dials, leaked, lost, refuted, takings
 from tests.support.keyspace import contradictions, snapshot
 from tests.support.waiting import await_until
 
@@ -116,6 +116,7 @@ async def test_nothing_acknowledged_is_lost_when_the_store_is_killed(durable: Fl
     assert lost(told, live, time.time_ns() // 1_000_000) == []
     assert leaked(told, live) == []
     assert double_dials(told) == []
+    assert await refuted(durable.engine.url, "acme") == []
     with Commands(durable.engine.port) as client:
         state = snapshot(client)
     assert contradictions(state, "acme", time.time_ns() // 1_000_000) == []

@@ -12,7 +12,7 @@ import pytest
 from tests.support.cli import people
 from tests.support.engine import EngineProcess
 from tests.support.fleet import Caller, Fleet, fleet
-from tests.support.history import Record, double_dials, instant_ms, leaked, lost, takings
+from tests.support.history import Record, double_dials, instant_ms, leaked, lost, refuted, takings
 from tests.support.proxy import Fate
 from tests.support.waiting import await_until
 
@@ -87,6 +87,7 @@ async def all_at_once(
     finally:
         two.proxy.forgive()
     await verdict(caller, record, prospects)
+    assert await refuted(two.engine.url, org) == []
     return sum(dialer.repeats for dialer in dialers)
 
 

@@ -13,6 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from reservoir.domain.proof import Finding
+from reservoir.storage.orgs import OrgStore
+from reservoir.storage.proof import verify
+from reservoir.storage.redis import open_store
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -127,6 +132,15 @@ def leaked(told: Iterable[Taking], live: Iterable[Mapping[str, Any]]) -> list[st
     """Every live reservation whose claim nobody was told of."""
     known = {taking.claim for taking in told}
     return [f"{_prospect(one)}: {one['claim']} of {_owner(one)} is known to nobody" for one in live if one["claim"] not in known]
+
+
+async def refuted(url: str, org: str) -> list[Finding]:
+    """What the product's own proof finds wrong in an org of the store at ``url``: a second opinion, by the history that the store itself keeps."""
+    store = await open_store(url)
+    try:
+        return (await verify(OrgStore(store, ("salesforce", "hubspot", "csv")), org)).findings.shown
+    finally:
+        await store.close()
 
 
 def _prospect(reservation: Mapping[str, Any]) -> str:

@@ -316,3 +316,45 @@ def test_at_most_500_entries_a_call(bench: Bench) -> None:
     reply = bench.call("read_history", "", "+", 500)
     assert (len(reply[2]), reply[3]) == (500, 1)
     assert bench.call("read_history", reply[2][-1][0], "+", 500)[3] is None
+
+
+# what stands, with what was recorded
+
+
+def test_what_stands_is_told_with_the_history_up_to_that_instant(bench: Bench) -> None:
+    """The witness, the claim, the key and the record of each, and the history's figures."""
+    got = bench.take("east")
+    history = bench.call("read_history", "", "+", 500)[2]
+    reply = bench.call("read_standing", "", "", "", 250)
+    assert (reply[2], reply[4:]) == (history, [None, None, len(history), len(history), "0-0"])
+    ((member, ends, claim, text, key_ends, *record),) = reply[3]
+    assert (member, int(ends), claim, json.loads(text)["claim"], key_ends) == ("csv:p3", got.ends, got.id, got.id, got.ends)
+    assert [str(part) for part in record] == ["csv", "p3", "reserved", str(got.ends), str(got.claimed_at)]
+    newest = history[-1][0]
+    assert bench.call("read_standing", newest, "", "", 250, "csv:p1", "csv:p3")[2:4] == [[], [["csv:p1", None, None, None, -2, *[None] * 5], reply[3][0]]]
+
+
+def test_what_stands_in_pages_though_all_end_at_one_instant(bench: Bench) -> None:
+    """Each once, soonest first, to the end."""
+    bench.make_list("long", [f"q{number:02d}" for number in range(50)])
+    bench.taken("long", count=50)
+    newest = bench.call("read_history", "", "+", 500)[4]
+    seen, ends, member = [], "", ""
+    while True:
+        reply = bench.call("read_standing", newest, ends, member, 7)
+        seen += [row[0] for row in reply[3]]
+        if reply[4] is None:
+            break
+        ends, member = str(reply[4]), reply[5]
+    assert seen == [f"csv:q{number:02d}" for number in range(50)]
+
+
+def test_nothing_is_told_of_what_stands_before_all_is_told_of_what_was_recorded(bench: Bench) -> None:
+    """500 entries a call; the rest comes with those who stand."""
+    bench.take()
+    for number in range(600):
+        bench.server("XADD", bench.key("history"), "*", "type", "list.created", "at", number)
+    reply = bench.call("read_standing", "", "", "", 250)
+    assert (len(reply[2]), reply[3]) == (500, None)
+    rest = bench.call("read_standing", reply[2][-1][0], "", "", 250)
+    assert (len(rest[3]), len(rest[2])) == (1, reply[6] - 500)
