@@ -183,6 +183,29 @@ def test_a_place_is_kept_for_30_days_after_the_last_claim(bench: Bench) -> None:
     assert walked(bench) == ["p1"]
 
 
+def test_a_run_tells_each_rep_their_rank_a_chunk_of_reps_at_a_time(bench: Bench) -> None:
+    """R9: however many have a place; the run has not begun before all have theirs, and a place that was left 30 days ago goes."""
+    now = walked_at(bench)
+    places = [word for number in range(700) for word in (f"r{number}", f"{now} 9 p3")]
+    old = [word for number in range(50) for word in (f"o{number}", f"{now - 30 * DAY_MS - 1} 1 p2")]
+    bench.server("HSET", bench.key("list:west:places"), *places, *old)
+    replies = []
+    while (reply := bench.begin("west", "r1"))[0] == "more":
+        replies.append(reply)
+        assert bench.key("list:west:sync") not in bench.snapshot() or bench.snapshot()[bench.key("list:west:sync")].value["id"] != "r1"
+    assert (reply[0], 2 <= len(replies) <= 4) == ("begun", True)
+    told = bench.snapshot()[bench.key("list:west:places")].value
+    assert {told.pop("ana")} | {*told.values()} == {f"{now} 0 p1", f"{now} 2 p3"}
+    assert len(told) == 700
+    assert "ranked" not in bench.snapshot()[bench.key("list:west")].value
+
+
+def walked_at(bench: Bench) -> int:
+    """Walks on to the first of west, and tells when that was."""
+    walked(bench)
+    return int(bench.server("HGET", bench.key("list:west:places"), "ana").split()[0])
+
+
 def test_ids_with_spaces_are_whole_places(bench: Bench) -> None:
     """A place is a prospect's id, whatever it is made of."""
     bench.make_list("odd", ["a b", "  c", "12 3", "d"])
