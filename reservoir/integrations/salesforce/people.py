@@ -22,7 +22,10 @@ _RECORD = re.compile(r"00[A-Za-z0-9]{13}(?:[A-Za-z0-9]{3})?")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who, by the canonical id, and what the row has of them. **Shape**: ``numbers`` are labels with numbers as they were typed, in the source's order."""
+    """Who, by the canonical id, and what the row has of them.
+
+    **Shape**: ``numbers`` are labels with numbers as they were typed, in the source's order. ``unread``: the source names the person and does not show them.
+    """
 
     id: str
     name: str | None = None
@@ -33,6 +36,7 @@ class Person:
     time_zone: str | None = None
     fields: Mapping[str, object] = field(default_factory=dict)
     do_not_call: bool = False
+    unread: bool = False
 
 
 Read = Person | RejectedRecord
@@ -41,6 +45,8 @@ Read = Person | RejectedRecord
 
 def member(person: Person, region: str, instance: str) -> Member:
     """The member, with the numbers that can be dialed: mobile first, each once."""
+    if person.unread:
+        return Member("salesforce", person.id, unread=True)
     read = (phones.read(text, region, label) for label, text in person.numbers)
     numbers: dict[tuple[str, str | None], Phone] = {}
     for phone in sorted((phone for phone in read if phone is not None), key=lambda phone: phone.label != "mobile"):

@@ -51,7 +51,7 @@ class Beside:
     refused: set[str] = field(default_factory=set)
 
     def read(self, ids: Sequence[str]) -> dict[str, Record]:
-        """Records by the first 15 characters of their ids; those that are gone or out of sight are missing."""
+        """Records by the first 15 characters of their ids; those that are gone since or out of sight are missing."""
         found: dict[str, Record] = {}
         for batch in _batches(ids):
             found |= {record["Id"][:15]: record for record in self._batch(batch)}
@@ -254,9 +254,11 @@ def _locator(url: object, asked: Asked) -> str:
 def _flat(record: Record, above: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in record.items():
+        if name == "attributes":
+            continue
         if isinstance(value, Mapping):
             found |= _flat(value, f"{above}{name}.")
-        elif name != "attributes":
+        else:
             found[f"{above}{name}"] = value
     return found
 
@@ -269,7 +271,7 @@ def _read(who: object, row: Record, beside: Mapping[str, Record] | None, columns
         return RejectedRecord(str(who or ""), str(error))
     more: Record | None = {} if beside is None else beside.get(str(who)[:15], beside.get(canonical[:15]))
     if more is None:
-        return RejectedRecord(canonical, "deleted since, or out of this user's sight")
+        return Person(canonical, unread=True)
     known = {name.lower(): value for name, value in (*more.items(), *row.items())}
     if is_true(known.get("isconverted")):
         return None

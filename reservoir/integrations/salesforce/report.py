@@ -16,6 +16,7 @@ from reservoir.integrations.salesforce.rows import Row, number, plain, record, r
 from reservoir.integrations.source import CrmError, Cursor, Page, RejectedRecord, Wanted
 
 FILTERS_MOST = 20
+ROWS_MOST = 2_000
 _FORMATS = ("TABULAR", "SUMMARY", "MATRIX")
 
 
@@ -72,8 +73,8 @@ class ReportReader:
         meant = roles(catalogue, self._columns)
         asked = {**definition, "hasDetailRows": True, "detailColumns": _room(catalogue.selected, meant.added)}
         result = self._run(asked)
-        found = self._rows(result, asked, meant)
-        if not meant.person:
+        found = self._rows(result, asked)
+        if not _says_who(found, meant):
             meant = told_by(catalogue, self._columns, found)
             asked = {**asked, "detailColumns": _room(asked["detailColumns"], [token for token in meant.added if token not in asked["detailColumns"]])}
         cut = _was_cut(result, definition, len(found))
@@ -92,7 +93,9 @@ class ReportReader:
                 raise
             # Salesforce's documents do not promise that ids can be compared; dates can.
             return self._next(_Place(place.definition, place.roles, "date"))
-        found = self._rows(result, definition, place.roles)
+        found = self._rows(result, definition)
+        if not _says_who(found, place.roles):
+            raise bad_answer(self._asked)
         following = self._following(place, found) if _was_cut(result, place.definition, len(found)) else None
         return self._page(found, place.roles, following), following
 
@@ -112,14 +115,12 @@ class ReportReader:
         _object(result.get("factMap"), self._asked)
         return result
 
-    def _rows(self, result: Mapping[str, Any], definition: Mapping[str, Any], meant: Roles) -> list[Row]:
+    def _rows(self, result: Mapping[str, Any], definition: Mapping[str, Any]) -> list[Row]:
         try:
-            found = rows(result, definition)
+            return rows(result, definition)
         except (KeyError, TypeError, AttributeError, ValueError):
-            found = None
-        if found is None or (found and meant.person and not any(token in found[0] for token in meant.person)):
-            raise bad_answer(self._asked)
-        return found
+            pass
+        raise bad_answer(self._asked)
 
     def _page(
         self, found: list[Row], meant: Roles, place: _Place | None, *, truncated: bool = False, total: int | None = None, tell_rejected: bool = True
@@ -191,12 +192,19 @@ def _past(place: _Place, report: str) -> dict[str, Any]:
     return definition
 
 
+def _says_who(found: list[Row], meant: Roles) -> bool:
+    """Whether the rows have the column that says who; an answer may lack one that was added."""
+    return not found or any(token in found[0] for token in meant.person)
+
+
 def _was_cut(result: Mapping[str, Any], definition: Mapping[str, Any], count: int) -> bool:
     """Whether Salesforce handed over less than there is. What the report's own row limit leaves out is none of it."""
     limit = definition.get("topRows")
     most = limit.get("rowLimit") if isinstance(limit, Mapping) else None
     if isinstance(most, int) and count >= most:
         return False
+    if "allData" not in result and count >= ROWS_MOST:
+        return True
     return result.get("allData") is False or result.get("hasExceededTabularRowLimit") is True
 
 
