@@ -9,9 +9,11 @@ from hypothesis.stateful import precondition, rule
 from reservoir.domain import claims as domain
 from reservoir.domain.refusals import Refused
 from reservoir.storage.claims import RequestKey, Taker
+from reservoir.storage.keys import encoded, prefix
 from tests.property.acts import IDS, KEYS, Acts, slug_of, takers
 from tests.property.processes import Process
 from tests.support import model
+from tests.support.waiting import await_until
 
 
 class Dialing(Acts):
@@ -206,6 +208,7 @@ class Dialing(Acts):
         held = org.held_by(session, self.world.now_ms())
         assert self.ask(org, lambda to, known: to.claims.end_session(known, session)) == len(held)
         assert self.ask(org, lambda to, known: to.claims.end_session(known, session)) == 0
+        self.world.commands("DEL", f"{prefix(org.id)}session-end:{encoded(session)}")  # which goes by itself, at a time that is no act's
         for given in held:
             org.released(given, self.ended_ms(org, given))
 
@@ -301,3 +304,36 @@ class Dialing(Acts):
             return await process.orgs.ask(org.id, lambda known: process.claims.claim_next(known, list_, *own))
 
         return list(await asyncio.gather(*(claim(number, *one) for number, one in enumerate(asked))))
+
+    @rule(data=st.data(), taker=takers, count=st.integers(1, 2))
+    def wait(self, data: st.DataObject, taker: model.Taker, count: int) -> None:
+        """A list has nobody for a rep, who waits by one process; somebody gives one back by the other, and it is that one whom the rep is granted (R13)."""
+        org = self.draw_org(data)
+        list_ = data.draw(st.sampled_from(sorted(org.lists) or ["nowhere"]), "list")
+        if list_ not in org.lists or not org.settings[org.lists[list_].integration].enabled:
+            return
+        now_ms = self.world.now_ms()
+        held = [claim for claim in org.taken_in(org.lists[list_], now_ms, taker.rep) if claim.state == "held"]
+        if not held or org.free(org.lists[list_], now_ms, taker.rep):
+            return
+        given = data.draw(st.sampled_from(held), "given back")
+        told = self.world.run(self.wait_for(org, list_, taker, count, given.id))
+        assert isinstance(told, domain.Granted)
+        assert [claim.prospect for claim in told.claims] == [given.prospect]
+        org.released(given, self.ended_ms(org, given))
+        self.granted_on(org, list_, taker, count, told.claims, now_ms)
+        self.figures(org, org.lists[list_], taker.rep, told)
+
+    async def wait_for(self, org: model.Org, list_: str, taker: model.Taker, count: int, given: str) -> domain.Granted | Refused:
+        self.acted = {org.id}
+        one, other = self.process, self.process
+        wait = one.claims.waiting.begin(20)
+        own = self.request(taker, count, None, ("wait", self.turn))
+        waiting = asyncio.create_task(one.orgs.ask(org.id, lambda known: one.claims.claim_next(known, list_, *own, wait)))
+        start = prefix(org.id)
+        await await_until(lambda: self.world.commands("ZCARD", f"{start}list:{list_}:waiting") or waiting.done(), "it waits")
+        assert await other.orgs.ask(org.id, lambda known: other.claims.release(known, given)) is None
+        told = await waiting
+        await one.claims.waiting.close()
+        self.world.commands("DEL", f"{start}waiting-processes")  # which goes by itself, at a time that is no act's
+        return told

@@ -46,11 +46,12 @@ async def lists_that_share(caller: Caller, prospects: int) -> list[str]:
 
 
 async def dial_dry(caller: Caller, number: int, lists: list[str], record: Record) -> None:
-    """One dialer claims from its list until nobody is left, asking again with the same key whenever it is not told."""
+    """One dialer claims from its list until nobody is left, at times waiting for somebody, asking again with the same key whenever it is not told."""
     list_, chance = lists[number % len(lists)], random.Random(number)
     for turn in range(PROSPECTS):
         hold = chance.choice((None, None, 3_600))
         body = {"rep": f"rep-{number}", "session": f"s-{number}", "mode": "parallel", "count": chance.choice(COUNTS), "hold_seconds": hold}
+        body["wait_seconds"] = chance.choice((0, 1)) if hold is None else 0  # a hold is released when its dialer does not wait for the answer
         status, told = await caller.ask("POST", f"/v1/lists/{list_}/claims", body, token=f"{number}:{turn}")
         assert status in {200, 201}, told
         record.granted(told["claims"])

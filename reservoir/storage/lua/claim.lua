@@ -11,7 +11,7 @@ Reply  {'claimed', now, rows, available, next (ms or false), enabled}   rows may
        {'on', now, place}               none of the candidates up to there could be had: call again from that place
        {'reused', now} | {'list-not-found', now} | {'integration-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same key and digest takes nothing more: 'repeated'.
-Bound  settles 256 prospects or 512 moves; looks at 256 candidates, 256 who came since, 256 early ones and 256 waiters; grants at most 50 and 800 moves.
+Bound  settles 256 prospects or 512 moves; looks at 256 candidates, 256 who came since, 256 early ones and 128 waiters; grants at most 50 and 800 moves.
 ]]
 local CANDIDATES = 256
 local GRANT_MOVES = 800

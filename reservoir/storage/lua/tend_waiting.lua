@@ -8,7 +8,7 @@ Reply  {'tended', now, told} | {'stale', now} | {'clock', now}
        kind: 'on' or 'off' as multi-rep dialing is; 'lost': nobody stands in line, or there is no such list, or a key of it is of the wrong type, so whoever
        waits is to claim again
 Again  the same.
-Bound  settles one list, 256 prospects or 512 moves; looks at 256 waiters in all and 256 candidates a list; the caller gives at most 16 lists.
+Bound  settles one list, 256 prospects or 512 moves; looks at 128 waiters and 256 candidates a list; the caller gives at most 16 lists.
 ]]
 local refusal = guard()
 if refusal then

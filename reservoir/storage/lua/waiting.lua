@@ -7,9 +7,10 @@
 -- A ticket is process:number. One whose process has been silent for too long has lost its turn, and so has one older than any wait lasts.
 
 local OFFERED = 256
-local WAITERS = 256
-local LINES_MOST = 4
-local CHUNK_OFFERED = 16
+local WAITERS = 128
+local WAITERS_CHUNK = 32
+local OFFERED_CHUNK = 8
+local LOST_MOST = 1024
 local MARKS_LOOKED = 4096
 local SAME_KEY = 64
 local SILENT_MOST = 2000
@@ -92,14 +93,13 @@ local function answer_others(base, ticket, key)
   end
 end
 
--- The tickets that stand before an instant ('+inf': all), the longest waiter first, each with what it wants. Those that have lost their turn are taken out.
--- Returns them, and whether there may be more.
-local function line(base, before)
-  local found = {}
-  for _ = 1, LINES_MOST do
-    local told = redis.call('ZRANGE', base .. ':waiting', '(0', before, 'BYSCORE', 'LIMIT', 0, WAITERS, 'WITHSCORES')
-    local tickets, lost = {}, {}
-    found = {}
+-- Visits those who stand before an instant ('+inf': all), the longest waiter first, until the visit says true: with the ticket, how many it wants, and its
+-- rep. Those that have lost their turn are taken out. True if nobody is left who was not visited, or the visit said so.
+local function each_waiter(base, before, visit)
+  local after, seen, lost, done = '(0', 0, {}, false
+  repeat
+    local told = redis.call('ZRANGE', base .. ':waiting', after, before, 'BYSCORE', 'LIMIT', 0, WAITERS_CHUNK, 'WITHSCORES')
+    local tickets = {}
     for i = 1, #told, 2 do
       tickets[#tickets + 1] = told[i]
     end
@@ -107,86 +107,87 @@ local function line(base, before)
     for i, ticket in ipairs(tickets) do
       local count, rep = string.match(wants[i] or '', '^(%d+) (.*)$')
       if count and lives(ticket) and tonumber(told[2 * i]) + WAIT_MOST * 1000 >= now * 1000 then
-        found[#found + 1] = { ticket = ticket, count = tonumber(count), rep = rep }
+        seen, done = seen + 1, visit(ticket, tonumber(count), rep)
+        if done then
+          break
+        end
       else
         lost[#lost + 1] = ticket
       end
     end
-    if #lost > 0 then
-      redis.call('ZREM', base .. ':waiting', unpack(lost))
-      redis.call('HDEL', base .. ':waiters', unpack(lost))
-    end
-    if #tickets < WAITERS then
-      return found, false
-    elseif #lost == 0 then
-      break
-    end
+    after = '(' .. (told[#told] or '0')
+    done = done or #tickets < WAITERS_CHUNK
+  until done or seen >= WAITERS or #lost >= LOST_MOST
+  if #lost > 0 then
+    redis.call('ZREM', base .. ':waiting', unpack(lost))
+    redis.call('HDEL', base .. ':waiters', unpack(lost))
   end
-  return found, true
+  return done
 end
 
--- Picks for one waiter what its rep has not removed, out of `offer`: `left` from `from` on, of which it still may look at `looks` marks of removals.
--- Returns how many it gets, and whether that is sure.
-local function picked(base, waiter, offer, spoken)
-  local removed = base .. ':removed:' .. encoded(waiter.rep)
-  local left, got = offer.left, 0
-  local removes = offer.looks > 0 and redis.pcall('HLEN', removed)
-  if type(removes) ~= 'number' or removes == 0 then
-    while got < waiter.count and offer.from <= #left do
-      spoken[left[offer.from]] = true
-      got, offer.from = got + 1, offer.from + 1
-    end
-    return got, removes == 0
+-- Which of the candidates a rep has removed, by its removals' key; {} if none, and false if there is too much to look at.
+local function marked(removed, candidates, offer)
+  local many = redis.pcall('HLEN', removed)
+  if many == 0 then
+    return {}
   end
-  local rest, at = {}, offer.from
-  while at <= #left and got < waiter.count do
-    local chunk = { unpack(left, at, math.min(at + CHUNK_OFFERED - 1, #left)) }
-    local marks = redis.call('HMGET', removed, unpack(chunk))
+  offer.looks = offer.looks - #candidates
+  return type(many) == 'number' and offer.looks >= 0 and redis.call('HMGET', removed, unpack(candidates))
+end
+
+-- Picks for one waiter what its rep has not removed, out of `offer`: `all` from `from` on, but for what is spoken for.
+-- Returns how many it gets, and whether that is sure.
+local function picked(base, count, rep, offer, spoken)
+  local removed, all, got, sure, at = base .. ':removed:' .. encoded(rep), offer.all, 0, true, offer.from
+  while got < count and at <= #all do
+    local chunk = {}
+    while at <= #all and #chunk < OFFERED_CHUNK do
+      if not spoken[all[at]] then
+        chunk[#chunk + 1] = all[at]
+      end
+      at = at + 1
+    end
+    local marks = #chunk > 0 and marked(removed, chunk, offer)
+    sure = sure and (marks or #chunk == 0) and true
     for i, prospect in ipairs(chunk) do
-      if got < waiter.count and not marks[i] then
+      if got < count and not (marks and marks[i]) then
         spoken[prospect] = true
-        got = got + 1
-      else
-        rest[#rest + 1] = prospect
+        got, offer.left = got + 1, offer.left - 1
       end
     end
-    at, offer.looks = at + #chunk, offer.looks - #chunk
   end
-  for i = at, #left do
-    rest[#rest + 1] = left[i]
+  while offer.from <= #all and spoken[all[offer.from]] do
+    offer.from = offer.from + 1
   end
-  offer.left, offer.from = rest, 1
-  return got, true
+  return got, sure
 end
 
 -- What of the head of a list is for the waiters before an instant, in their order: a set of prospects, and whether all of the list is theirs, as far as one
 -- call can see. Then the tickets that could be served by it, and those of which that cannot be said: their reps have removed all that was looked at, or
 -- there is too much to look at.
 local function spoken_for(base, before)
-  local waiters, more = line(base, before)
-  local offer = { left = #waiters > 0 and redis.call('ZRANGE', base .. ':available', 0, OFFERED - 1) or {}, from = 1, looks = MARKS_LOOKED }
-  local whole = #offer.left < OFFERED
-  local spoken, served, unsure = {}, {}, {}
-  for _, waiter in ipairs(waiters) do
-    if offer.from > #offer.left then
-      break
-    end
-    local got, sure = picked(base, waiter, offer, spoken)
+  local all = redis.call('ZRANGE', base .. ':available', 0, OFFERED - 1)
+  local offer, whole = { all = all, from = 1, left = #all, looks = MARKS_LOOKED }, #all < OFFERED
+  local spoken, served, unsure, anybody = {}, {}, {}, false
+  local seen = each_waiter(base, before, function(ticket, count, rep)
+    anybody = true
+    local got, sure = picked(base, count, rep, offer, spoken)
     if got > 0 and sure then
-      served[#served + 1] = waiter.ticket
+      served[#served + 1] = ticket
     elseif not (whole and sure) then
-      unsure[#unsure + 1] = waiter.ticket
+      unsure[#unsure + 1] = ticket
     end
-  end
-  return spoken, more or (#waiters > 0 and not whole and offer.from > #offer.left), served, unsure
+    return offer.left == 0
+  end)
+  return spoken, not seen or (anybody and not whole and offer.left == 0), served, unsure
 end
 
 -- Whether somebody waits with the same rep before an instant: while multi-rep dialing is off, a rep's sessions share one walk.
 local function rep_waits(base, before, rep)
-  for _, waiter in ipairs((line(base, before))) do
-    if waiter.rep == rep then
-      return true
-    end
-  end
-  return false
+  local found = false
+  each_waiter(base, before, function(_, _, other)
+    found = other == rep
+    return found
+  end)
+  return found
 end
