@@ -167,7 +167,7 @@ async def test_a_list_that_is_deleted_is_waited_for_no_more(admin: Caller, clien
     del west
     (waiter,) = await lined_up(client, admin, "ana")
     await admin("DELETE", "/v1/lists/west", expect=204)
-    (await waiter).refused(404, "list-not-found")
+    (await asyncio.wait_for(waiter, LONG / 2)).refused(404, "list-not-found")
     (await admin.claim("west", wait_seconds=LONG, expect=404)).refused(404, "list-not-found")
 
 
@@ -244,6 +244,22 @@ async def test_a_process_that_died_costs_its_waiters_their_turn_after_two_second
         await other.services.claims.waiting.close()
         claim = await admin.take("west", **BEN)
         assert claim["prospect"]["id"] == "p1"
+
+
+async def test_a_process_that_was_taken_for_dead_and_is_not_waits_anew(admin: Caller, client: Commands, app: App, other_app: App, west: Any) -> None:
+    """It was silent for too long, and others took its tickets out of the line: as soon as it can, its claims stand in line again, behind the others."""
+    waiter = waits(admin, rep="ana", session="ana")
+    await in_line(client, 1)
+    other = waits(admin.at(other_app), rep="bo", session="bo")
+    await in_line(client, 2)
+    look = app.services.claims.waiting._looks["acme"]
+    client("ZREM", "reservoir:{acme}:list:west:waiting", f"{app.services.claims.waiting.process}:1")
+    look._heard_s -= 2 * waiting.SILENT_MOST_S
+    await in_line(client, 2)
+    await admin.after(west, "release", expect=200)
+    assert ids_of((await other).json["claims"]) == ["p1"]
+    assert not waiter.done()
+    waiter.cancel()
 
 
 # Clients that go
