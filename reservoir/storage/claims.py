@@ -20,7 +20,7 @@ from reservoir.storage.waiting import Wait, Waiting
 
 KEY_KEPT_MS = DAY_MS
 OWN_KEY_KEPT_MS = 15 * MINUTE_MS
-ON_WITHIN_S = 1.0
+ON_WITHIN_S = 3.0
 """For how long one claim may walk past members that its rep removed, call by call. What it found out is remembered: the next one goes on from there."""
 
 
