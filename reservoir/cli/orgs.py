@@ -9,6 +9,7 @@ from reservoir.cli.options import ORG, example, json_option, org_option, with_co
 from reservoir.cli.printing import print_json, print_table
 from reservoir.config import Config, OrgConfig
 from reservoir.domain.settings import SCOPES, ApiKey, OrgProfile, Scope
+from reservoir.storage.orgs import UnknownOrgError
 from reservoir.wiring import Services
 
 BY = "the command line"
@@ -44,6 +45,28 @@ def create_org(config: Config, org_id: str, name: str, time_zone: str, phone_reg
         print_json(_told(profile))
     else:
         click.echo(f"The org {org_id} is there. Make a key for it: reservoir key create --org {org_id} --scope admin")
+
+
+@org.command("delete", epilog=example("reservoir org delete acme --yes"))
+@click.argument("org_id", metavar="ID", type=ORG)
+@click.option("--yes", is_flag=True, help="Yes, with all that is in it: there is no way back.")
+@json_option
+@with_config
+def delete_org(config: Config, org_id: str, yes: bool, as_json: bool) -> None:
+    """Delete an org with all that is in it: lists, API keys, history, and live reservations too. Its keys are refused at once."""
+    if not yes:
+        raise click.UsageError(f"This deletes all that is in {org_id}, live reservations too, and there is no way back: say so with --yes")
+
+    async def delete(opened: Services) -> None:
+        if not await opened.orgs.delete(org_id):
+            raise UnknownOrgError(org_id)
+
+    on_store(config, delete)
+    if as_json:
+        print_json({"deleted": True, "id": org_id})
+    else:
+        configured = " The config names it, so the next start creates it anew, empty." if org_id in config.orgs else ""
+        click.echo(f"The org {org_id} is gone.{configured}")
 
 
 @org.command("list", epilog=example("reservoir org list --json"))

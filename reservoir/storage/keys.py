@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key(CLOCK, "string", False, "an operator's last word that the store's clock is right (JSON)", "never: it is one, and a newer word takes its place"),
     Key(DOCTOR, "string", True, "what `reservoir doctor` and `bench` write to see how long it takes", "after a minute"),
     Key(_ORG + "generation", "string", False, "moves on whenever a profile, a setting or an API key changes", "with the org"),
+    Key(_ORG + "deleting", "string", False, "the org is being deleted, since when", "with the last of the org's keys"),
     Key(_ORG + "configured", "string", False, "the call that moved it last, to be known again if it is sent again", "with the org"),
     Key(_ORG + "org", "string", False, "the org's profile (JSON)", "with the org"),
     Key(_ORG + "keys", "hash", False, "API keys by id (JSON, with the key's SHA-256, never the key)", "with the org"),

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import orjson
@@ -11,7 +12,7 @@ from reservoir.domain.times import MINUTE_MS
 from reservoir.storage.clock import HostTime
 from reservoir.storage.history import changed
 from reservoir.storage.names import random_name
-from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.orgs import Org, OrgStore, UnknownOrgError
 from reservoir.storage.redis import Argument
 from reservoir.storage.replies import flat_hash, integer
 
@@ -70,14 +71,22 @@ class SettingsStore:
 
     async def write_used(self) -> None:
         """Tells the store when keys were last used. **Raises**: StoreUnavailableError; then they are told the next time."""
+        if not self._orgs.store.clock.trusted:
+            return
         for (org_id, key_id), minute in list(self._used_minutes.items()):
             if self._written_minutes.get((org_id, key_id)) != minute:
-                org = await self._orgs.get(org_id)
-                if org is not None and key_id in org.keys:
-                    await self._orgs.store.command("HSET", f"{org.prefix}keys-used", key_id, minute * MINUTE_MS)
+                await self._write_used(org_id, key_id, minute * MINUTE_MS)
                 self._written_minutes[org_id, key_id] = minute
             if self._used_minutes.get((org_id, key_id)) == minute:
                 del self._used_minutes[org_id, key_id]
+
+    async def _write_used(self, org_id: str, key_id: str, at_ms: int) -> None:
+        async def note(org: Org) -> None:
+            if key_id in org.keys:
+                await self._orgs.write("note_used", org, key_id, at_ms)
+
+        with suppress(UnknownOrgError):
+            await self._orgs.ask(org_id, note)
 
     async def last_used(self, org: Org) -> Mapping[str, int]:
         """When each key was last used, in ms, right to the minute."""

@@ -282,6 +282,40 @@ def test_reservations_are_listed_with_their_rep_and_list(run: Runner, house: Ser
     assert acme["lists"] == len(house.ask("GET", "/v1/lists", key)[1]["items"])
 
 
+def test_why_tells_who_has_a_person(run: Runner, house: Service, key: str) -> None:
+    """By which rule, who, until when; as the API says it with --json, and in a table without."""
+    house.ask("PATCH", "/v1/integrations/csv/multi-rep-dialing", key, {"enabled": True})
+    house.ask("POST", "/v1/lists", key, {"name": "why", "integration": "csv"})
+    house.put("why", key, people(2, 900))
+    claim = house.ask("POST", "/v1/lists/why/claims", key, {"rep": "ana", "session": "why", "mode": "power"})[1]["claims"][0]
+    who = f"csv:{claim['prospect']['id']}"
+    told = run(f"why --org acme {who} --json").json
+    assert not flaws(told, {"$ref": "#/components/schemas/Why"})
+    assert (told["dialable"], told["reasons"][0]["rule"], told["reasons"][0]["until"]) == (False, "reserved", claim["expires_at"])
+    shown = run(f"why --org acme {who} --list why --rep ana")
+    assert shown.code == 0
+    assert "can not be dialed" in shown.out
+    assert claim["expires_at"] in shown.out
+    assert run(f"why --org acme {who} --mode click_to_call --json").json == {"dialable": True, "reasons": [], "notes": []}
+    assert "can be dialed" in run("why --org acme csv:nobody").out
+    run("why --org acme nobody").refused(2, "INTEGRATION:PROSPECT")
+    run("why --org acme hubspot:x").refused(2, "HubSpot id")
+    run(f"why --org acme {who} --list nowhere").refused(1, "no such list")
+    run(f"why --org nowhere {who}").refused(1, "nowhere")
+
+
+def test_an_org_is_deleted_with_all_that_is_in_it(run: Runner, house: Service) -> None:
+    """Only with --yes; the running service refuses its keys at once; anew, it is empty; there is none to delete twice."""
+    assert run("org create gone --name Gone").code == 0
+    key = run("key create --org gone --scope admin --json").json["key"]
+    assert house.ask("GET", "/v1/org", key)[0] == 200
+    run("org delete gone").refused(2, "--yes")
+    assert run("org delete gone --yes --json").json == {"deleted": True, "id": "gone"}
+    assert house.ask("GET", "/v1/org", key)[0] == 401
+    run("org delete gone --yes").refused(1, "gone")
+    assert "gone" not in [one["id"] for one in run("org list --json").json["items"]]
+
+
 def test_status_tells_the_engine_and_the_service(run: Runner, house: Service) -> None:
     """Status finds the engine, its port and directory, and the service with its address and pid."""
     told = run("status --json").json

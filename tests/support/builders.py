@@ -23,7 +23,7 @@ ROOM = 1 << 30
 TTL_MS = {"held": DAY_MS, "reserved": 7 * DAY_MS}
 """For how long a claim is known after its end."""
 
-BARE: frozenset[Verb] = frozenset({"create_org", "read_org", "read_rights"})
+BARE: frozenset[Verb] = frozenset({"create_org", "delete_org", "read_org", "read_rights"})
 """Scripts that are given neither."""
 
 READS: frozenset[Verb] = frozenset(verb for verb in get_args(Verb) if verb.startswith("read_")) - BARE

@@ -11,7 +11,8 @@ from reservoir.storage import keys
 from reservoir.storage.clock import StoreClock
 from reservoir.storage.links import ClientLink
 from reservoir.storage.orgs import Org, OrgStore
-from reservoir.storage.redis import Store, StoreFaultError
+from reservoir.storage.redis import Argument, Reply, Store, StoreFaultError
+from reservoir.storage.scripts import Verb
 from reservoir.storage.settings import SettingsStore
 
 KEY = ApiKey("abcdefghijkl", "dialer", ("dial",), 0, "00")
@@ -23,6 +24,11 @@ class Remembered(OrgStore):
 
     async def get(self, org_id: str, *, fresh: bool = False) -> Org | None:  # noqa: ARG002 - it is always fresh
         return ACME if org_id == "acme" else None
+
+    async def write(self, verb: Verb, org: Org, *arguments: Argument) -> Reply:
+        """What `note_used` does, which is judged elsewhere."""
+        assert (verb, len(arguments)) == ("note_used", 2)
+        return [await self.store.command("HSET", f"{org.prefix}keys-used", *arguments)]
 
 
 @pytest.fixture

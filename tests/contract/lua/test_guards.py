@@ -111,6 +111,8 @@ class Full:
         return {
             "settle": (),
             "configure": ("SET", "settings:csv", "", "{}", "settings.changed", "csv", "{}"),
+            "delete_org": ("",),
+            "note_used": ("k1", 60_000),
             "create_org": (json.dumps({"id": "acme"}),),
             "read_org": ("csv",),
             "read_rights": ("TIME", f"GET {self.bench.key('org')}"),
@@ -258,7 +260,8 @@ def test_no_script_leaves_its_org(full: Full, verb: Verb, server: EngineProcess)
         while "that was it" not in (line := watching.next()):
             if " lua] " in line:
                 seen.append([word.strip('"') for word in line.split("] ", 1)[1].split(" ")])
-    keys = [words[2 if words[0].upper() == "XINFO" else 1] for words in seen if words[0].upper() != "TIME"]
+    assert all(words[3] == "reservoir:{acme}:*" for words in seen if words[0].upper() == "SCAN")
+    keys = [words[2 if words[0].upper() == "XINFO" else 1] for words in seen if words[0].upper() not in {"TIME", "SCAN"}]
     assert keys or verb == "read_rights"  # which asks of commands, and gives none
     assert [key for key in keys if not key.startswith("reservoir:{acme}:")] == []
 
