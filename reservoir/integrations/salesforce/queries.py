@@ -37,7 +37,7 @@ def person_contacts(connection: Connection, accounts: Sequence[str]) -> dict[str
             if error.status == 400:  # an org without person accounts does not know the field
                 return {}
             raise
-        found |= {record["Id"][:15]: record["PersonContactId"] for record in records if record.get("PersonContactId")}
+        found |= {str(record.get("Id"))[:15]: record["PersonContactId"] for record in records if record.get("PersonContactId")}
     return found
 
 
@@ -54,7 +54,7 @@ class Beside:
         """Records by the first 15 characters of their ids; those that are gone since or out of sight are missing."""
         found: dict[str, Record] = {}
         for batch in _batches(ids):
-            found |= {record["Id"][:15]: record for record in self._batch(batch)}
+            found |= {str(record.get("Id"))[:15]: record for record in self._batch(batch)}
         return found
 
     def _batch(self, ids: Sequence[str]) -> list[Record]:

@@ -69,7 +69,7 @@ class ReportReader:
         if str(definition.get("reportFormat", "TABULAR")).upper() not in _FORMATS:
             detail = f"The report {self._id} is a joined one, which Salesforce's API does not run; the list needs a tabular, summary or matrix report."
             raise CrmError("crm-unsupported", detail)
-        catalogue = Catalogue(described)
+        catalogue = self._catalogue(described)
         meant = roles(catalogue, self._columns)
         asked = {**definition, "hasDetailRows": True, "detailColumns": _room(catalogue.selected, meant.added)}
         result = self._run(asked)
@@ -81,6 +81,13 @@ class ReportReader:
         place = _Place(_flat(asked, catalogue.grouped), meant, "id" if meant.row else "date") if cut and not self._first_page_only else None
         # What is rejected here comes again where the reading goes on, and counts there.
         return self._page(found, meant, place, truncated=cut and place is None, total=_total(result, len(found)), tell_rejected=place is None), place
+
+    def _catalogue(self, described: Mapping[str, Any]) -> Catalogue:
+        try:
+            return Catalogue(described)
+        except (KeyError, TypeError, AttributeError):
+            pass
+        raise bad_answer(self._asked)
 
     def _next(self, place: _Place) -> tuple[Page, _Place | None]:
         if not place.column:
