@@ -153,6 +153,14 @@ def test_two_thousand_rows_without_a_word_of_a_cut_are_one(org: SalesforceOrg, s
     assert caught.value.slug == "crm-no-progress"
 
 
+def test_what_a_reports_own_row_limit_leaves_out_is_no_cut(org: SalesforceOrg, source: Source) -> None:
+    """The admin wants two, and has two, though Salesforce says that there are more."""
+    told_of = metadata(["LEAD_ID"], topRows={"rowLimit": 2, "direction": "Asc"}, sortBy=[{"sortColumn": "LEAD_ID", "sortOrder": "Asc"}])
+    result = {"allData": False, "factMap": {"T!T": rows([cell(DANA)], [cell(EVAN)])}}
+    reading = played(org, source, {"reportMetadata": told_of, "reportExtendedMetadata": {"detailColumnInfo": told(LEAD_ID="id")}}, result)
+    assert (reading.ids, len(reading.pages), reading.last.truncated) == ([DANA, EVAN], 1, False)
+
+
 @pytest.mark.parametrize("described", [{}, {"reportMetadata": []}, {"reportMetadata": {"detailColumns": 7}}, {"reportMetadata": {"groupingsDown": [{}]}}, [1]])
 def test_a_description_that_is_none(org: SalesforceOrg, source: Source, described: Any) -> None:
     """Nonsense is worth another try, and no crash."""
