@@ -139,6 +139,27 @@ async def test_r9_while_it_is_off_what_a_sync_brings_is_waited_for(admin: Caller
     assert [ids_of((await waiter).json["claims"]) for waiter in waiters] == [["p2"], ["p3"], ["p2"]]
 
 
+async def test_r9_a_reset_is_waited_for(admin: Caller, client: Commands) -> None:
+    """R9: the rep, at the end of the list, begins it afresh while one of their sessions waits."""
+    await admin.enable(enabled=False)
+    await admin.make_list("West", ["p1"])
+    await admin.claim("west", rep="ana")
+    (waiter,) = await lined_up(client, admin, "ana")
+    await admin.post("/v1/lists/west/reset", {"rep": "ana"}, 200)
+    assert ids_of((await asyncio.wait_for(waiter, LONG / 2)).json["claims"]) == ["p1"]
+
+
+async def test_r10_an_undone_removal_is_waited_for(admin: Caller, client: Commands) -> None:
+    """R10: whom the rep had removed is handed to them again as soon as an admin undoes it."""
+    await admin.make_list("West", ["p1"])
+    removed = await admin.take("west", rep="ana", session="ana")
+    await admin.after(removed, "disposition", {"outcome": "wrong_number", "remove": True}, 200)
+    age(client, "acme", "csv:p1", DAY_MS + 1)
+    (waiter,) = await lined_up(client, admin, "ana")
+    await admin("DELETE", "/v1/lists/west/removals/ana/csv/p1", expect=204)
+    assert ids_of((await asyncio.wait_for(waiter, LONG / 2)).json["claims"]) == ["p1"]
+
+
 async def test_what_is_available_is_not_waited_for(admin: Caller) -> None:
     """A claim that can be served is, at once; fewer than count is an answer."""
     await admin.make_list("West", ["p1", "p2"])
