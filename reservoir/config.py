@@ -257,6 +257,10 @@ class Config(Table):
     def _named(cls, orgs: dict[str, OrgConfig]) -> dict[str, OrgConfig]:
         return {org_id: org if org.name else org.model_copy(update={"name": org_id}) for org_id, org in orgs.items()}
 
+    def table_of(self, org_id: str, integration: str) -> object | None:
+        """What connects an org to a CRM, or None where nothing does."""
+        return getattr(self.orgs.get(org_id), integration, None)
+
     def redacted(self) -> dict[str, Any]:
         """The config as plain values, to print: ``***`` for every secret that is set, and for what a URL says of users and passwords."""
         return config_layers.redacted(self)

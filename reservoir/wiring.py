@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from reservoir.config import Config
 from reservoir.domain.settings import OrgProfile
 from reservoir.integrations.base import integrations
+from reservoir.storage.budgets import BudgetStore
 from reservoir.storage.claims import ClaimStore
 from reservoir.storage.history import HistoryStore
 from reservoir.storage.lane import Replication
@@ -22,7 +23,9 @@ from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from reservoir.storage.syncs import SyncStore
 from reservoir.storage.why import WhyStore
+from reservoir.sync.connections import Connections
 from reservoir.sync.imports import Imports
+from reservoir.sync.worker import Worker
 
 
 class UnsafeStoreError(Exception):
@@ -48,6 +51,8 @@ class Services:
     places: PlaceStore
     syncs: SyncStore
     imports: Imports
+    connections: Connections
+    worker: Worker
     settling: Settling
 
     async def findings(self) -> list[Finding]:
@@ -70,6 +75,7 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
         orgs = OrgStore(store, tuple(integrations()))
         lists, settings, syncs = ListStore(orgs), SettingsStore(orgs), SyncStore(orgs)
         claims = ClaimStore(orgs)
+        connections = Connections(orgs, BudgetStore(orgs), config.table_of)
         closing.push_async_callback(claims.waiting.close)
         yield Services(
             config=config,
@@ -87,6 +93,8 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             places=PlaceStore(orgs),
             syncs=syncs,
             imports=Imports(orgs, syncs),
+            connections=connections,
+            worker=Worker(orgs, syncs, connections),
             settling=Settling(orgs, lists, settings, config.history.retention_days),
         )
 

@@ -43,11 +43,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that did not become a member, or (``kept``) did without one of its numbers. ``line`` is where the row begins in the file."""
+    """A row that did not become a member, or (``kept``) did without one of its numbers. ``line`` is where the row begins in the file; a row of a CRM has the
+    id of its ``record`` in its place."""
 
     line: int
     detail: str
     kept: bool = False
+    record: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Sync:
     complete: bool = False
     truncated: bool = False
     error: Mapping[str, object] | None = None
+    resumes_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +85,5 @@ class ListState:
     multi_rep_dialing: bool
     next_available_at_ms: int | None
     last_sync: Sync | None = None
+    lacking: str | None = None
+    """What the last complete reading found that the source lacks, in words for the admin."""

@@ -6,7 +6,7 @@ import orjson
 
 from reservoir.domain.claims import Claim, Granted, Reservation
 from reservoir.domain.history import Entry
-from reservoir.domain.lists import ListState, Sync
+from reservoir.domain.lists import ListState, Rejection, Sync
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.domain.times import rfc3339
 from reservoir.storage.lists import ListedMember
@@ -56,9 +56,26 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
     "internal-error": (500, "A defect of the service"),
     "not-ready": (503, "The service is not ready"),
     "store-unavailable": (503, "The store can not be relied on"),
-    "lost": (502, "The sync was lost"),
 }
 """Slug to HTTP status and title: the one place in which a refusal becomes a status."""
+
+
+SYNC_PROBLEMS: Mapping[str, tuple[int, str]] = {
+    "body-incomplete": PROBLEMS["body-incomplete"],
+    "lost": (502, "The sync was lost"),
+    "source-changed": (409, "The list has another source by now"),
+    "crm-credentials": (502, "The CRM does not let this connection in"),
+    "crm-permission": (502, "The CRM does not let this connection do that"),
+    "crm-not-found": (502, "The CRM does not have, or does not show, what the list is filled from"),
+    "crm-unavailable": (502, "The CRM does not answer"),
+    "crm-bad-answer": (502, "The CRM answers what makes no sense"),
+    "crm-unsupported": (502, "This can not be made a list of people"),
+    "crm-ambiguous": (502, "It can not be told which column is meant"),
+    "crm-no-progress": (502, "The CRM's pages do not end"),
+    "crm-budget": (429, "The CRM's budget is used up"),
+    "crm-not-connected": (502, "The org is not connected to this CRM"),
+}
+"""Why a sync failed, or waits: slug to the status where the CRM told none, and title."""
 
 
 def problem(slug: str, detail: str, **facts: object) -> dict[str, object]:
@@ -175,14 +192,28 @@ def sync(told: Sync) -> dict[str, object]:
         "updated": told.updated,
         "left": told.left,
         "rejected_count": told.rejected_count,
-        "rejected": [{"line": row.line, "detail": row.detail} | ({"kept": True} if row.kept else {}) for row in told.rejected],
+        "rejected": [rejection(row) for row in told.rejected],
         "total": told.total,
         "complete": told.complete,
         "truncated": told.truncated,
         "started_at": rfc3339(told.started_at_ms),
         "finished_at": time(told.finished_at_ms),
-        "error": None if told.error is None else problem(str(told.error["type"]), str(told.error["detail"])),
-    }
+        "error": None if told.error is None else _sync_error(told.error),
+    } | ({} if told.resumes_at_ms is None else {"resumes_at": rfc3339(told.resumes_at_ms)})
+
+
+def rejection(row: Rejection) -> dict[str, object]:
+    """A row that is no member, by where it stands: the line of a file, the record of a CRM."""
+    where: dict[str, object] = {"line": row.line} if row.record is None else {"record": row.record}
+    return where | {"detail": row.detail} | ({"kept": True} if row.kept else {})
+
+
+def _sync_error(told: Mapping[str, object]) -> dict[str, object]:
+    """Why a run failed, or waits. The status is the CRM's, where it told one."""
+    slug = str(told["type"])
+    status, title = SYNC_PROBLEMS[slug]
+    candidates = {"candidates": told["candidates"]} if "candidates" in told else {}
+    return {"type": f"/problems/{slug}", "title": title, "status": told.get("status", status), "detail": told["detail"], **candidates}
 
 
 def member(told: ListedMember) -> dict[str, object]:

@@ -63,12 +63,6 @@ async def delete_list(visit: Visit, _: None) -> Answer | Refused:
     return await visit.services.lists.delete(visit.org, visit.list_id(), visit.by) or Answer(None, 204)
 
 
-async def get_sync(visit: Visit, _: None) -> Answer | Refused:
-    """The newest run."""
-    sync = await visit.services.syncs.newest(visit.org, visit.list_id())
-    return sync if isinstance(sync, Refused) else Answer(answers.sync(sync))
-
-
 async def list_members(visit: Visit, _: None) -> Answer | Refused:
     """Members in list order, each with how it stands. With a filter, at most 5,000 are looked at for one page."""
     query, page = visit.query.values, visit.query.page
@@ -168,7 +162,6 @@ ROUTES = (
         media=("application/merge-patch+json", "application/json"),
     ),
     Route("DELETE", "/v1/lists/{list}", delete_list, "admin", "Delete a list", find=find_list, status=204, problems=_NOT_FOUND),
-    Route("GET", "/v1/lists/{list}/sync", get_sync, "read", "See the newest sync", find=find_list, answer="Sync", problems=(*_NOT_FOUND, "no-sync")),
     Route(
         "GET",
         "/v1/lists/{list}/members",

@@ -1,6 +1,6 @@
 """The whole API on one screen: every noun brings its routes."""
 
-from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings, why
+from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings, syncs, why
 from reservoir.http.visit import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -9,6 +9,7 @@ ROUTES: tuple[Route, ...] = (
     *reservations.ROUTES,
     *prospects.ROUTES,
     *lists.ROUTES,
+    *syncs.ROUTES,
     *removals.ROUTES,
     *places.ROUTES,
     *settings.ROUTES,

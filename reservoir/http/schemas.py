@@ -170,7 +170,8 @@ class Counts(Shape):
 class RejectedRow(Shape):
     """A row that did not become a member, or (kept) did without one of its numbers."""
 
-    line: int
+    line: int | None = Field(default=None, description="where it begins in a file")
+    record: str | None = Field(default=None, description="the id of a CRM's record; in place of line")
     detail: str
     kept: bool = False
 
@@ -193,6 +194,7 @@ class Sync(Shape):
     started_at: Time
     finished_at: Time | None
     error: Problem | None
+    resumes_at: Time | None = Field(default=None, description="while it waits")
 
 
 class List(Shape):

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote
 
 ORGS = "reservoir:orgs"
 ACTIVE = "reservoir:active"
+SYNCING = "reservoir:syncing"
 CLOCK = "reservoir:clock"
 DOCTOR = "reservoir:doctor"
 
@@ -52,6 +53,7 @@ _LIST = _ORG + "list:<list>"
 KEYS: tuple[Key, ...] = (
     Key(ORGS, "set", False, "the ids of all orgs", "an org leaves it when it is deleted"),
     Key(ACTIVE, "zset", False, "orgs in which something was taken lately, and when", "an org leaves it when nothing of it is taken"),
+    Key(SYNCING, "zset", False, "orgs in which something changed lately about when lists are synced, and when", "an org leaves it a day later"),
     Key(CLOCK, "string", False, "an operator's last word that the store's clock is right (JSON)", "never: it is one, and a newer word takes its place"),
     Key(DOCTOR, "string", True, "what `reservoir doctor` and `bench` write to see how long it takes", "after a minute"),
     Key(_ORG + "generation", "string", False, "moves on whenever a profile, a setting or an API key changes", "with the org"),
@@ -73,6 +75,11 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "history", "stream", False, "what happened, in order", "an entry after the days that the config says"),
     Key(_ORG + "history-readers", "hash", False, "how far each reader has come who must miss nothing of it", "an entry with its reader"),
     Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),
+    Key(_ORG + "due", "zset", False, "lists that a worker must look at, and when", "an entry with its list, or when nothing more is due"),
+    Key(_ORG + "refilling", "zset", False, "lists to be refilled when they run low, and when they may be", "an entry with its list, or while it is synced"),
+    Key(_ORG + "spent:<integration>:<what>", "zset", True, "the calls of a budget of the CRM that were spent, and when", "when its window is over"),
+    Key(_ORG + "budget-held:<integration>:<what>", "string", True, "that the CRM wants no such calls", "when it said"),
+    Key(_ORG + "budget-left:<integration>:<what>", "string", True, "how many such calls the CRM said it has left", "when it said"),
     Key(_ORG + "lists-of:<integration>", "hash", False, "the lists of each prospect; ! marks one that has it as undialable", "an entry when no list has it"),
     Key(_ORG + "search:<integration>", "zset", False, "words of names and numbers, each with who has it, by letter", "an entry when no list has it so"),
     Key(_ORG + "search-due", "set", False, "data that a list has no longer, by which a search may still look", "an entry when what it was found by is gone"),

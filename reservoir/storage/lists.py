@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -53,6 +53,8 @@ class ListStore:
 
     async def create(self, org: Org, wanted: ListDefinition, *, exact: bool, by: str) -> str | Refused:
         """Creates a list and returns its id: the wanted one, or, unless ``exact``, the next free one after it (``-2``, ``-3``, …)."""
+        if wanted.source is not None:
+            await self._orgs.mark_syncing(org)
         while True:
             reply = await self._orgs.write(
                 "create_list",
@@ -73,6 +75,8 @@ class ListStore:
 
     async def change(self, org: Org, before: ListDefinition, after: ListDefinition, by: str) -> bool | Refused:
         """Changes a definition. False: it was changed by somebody else since it was read; read it anew."""
+        if after.source is not None:
+            await self._orgs.mark_syncing(org)
         reply = await self._orgs.write(
             "change_list",
             org,
@@ -174,6 +178,7 @@ def _state(org: Org, id_: str, told: object, now_ms: int) -> ListState | None:
         multi_rep_dialing=setting is not None and setting.enabled,
         next_available_at_ms=optional_integer(next_at),
         last_sync=sync_of(id_, flat_hash(run), now_ms),
+        lacking=fields.get("advice", b"").decode() or None,
     )
 
 
@@ -193,11 +198,17 @@ def sync_of(list_id: str, run: Mapping[str, bytes], now_ms: int) -> Sync | None:
         updated=int(run["updated"]),
         left=int(run["left"]),
         rejected_count=int(run["rejected_count"]),
-        rejected=tuple(Rejection(row["line"], row["detail"], row.get("kept", False)) for row in orjson.loads(run.get("rejected", b"[]"))),
+        rejected=tuple(_rejection(row) for row in orjson.loads(run.get("rejected", b"[]"))),
+        total=optional_integer(run.get("total")),
         complete=run.get("complete") == b"1",
         truncated=run.get("truncated") == b"1",
         error=_LOST if lost else orjson.loads(run.get("error", b"null")),
+        resumes_at_ms=optional_integer(run.get("resumes_at")),
     )
+
+
+def _rejection(row: Mapping[str, Any]) -> Rejection:
+    return Rejection(row.get("line", 0), row["detail"], row.get("kept", False), row.get("record"))
 
 
 _LOST = {"type": "lost", "detail": "Nobody has worked on this sync for 60 s. Start it again; everybody is still in the list."}

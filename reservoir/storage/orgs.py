@@ -217,6 +217,11 @@ class OrgStore:
             await self.store.command("ZADD", keys.ACTIVE, self.store.clock.predict(HostTime.read()), org.id)
             self._marked_s[org.id] = now_s
 
+    async def mark_syncing(self, org: Org) -> None:
+        """Says at the store that something may change about when the org's lists are synced, before it does, so that every worker looks at it."""
+        self._require_clock()
+        await self.store.command("ZADD", keys.SYNCING, self.store.clock.predict(HostTime.read()), org.id)
+
     def _require_clock(self) -> None:
         if not self.store.clock.trusted:
             jump_s = (self.store.clock.jump_ms or 0) / 1_000

@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Literal
 
 Verb = Literal[
+    "ask_sync",
     "attempt",
     "begin_sync",
     "change_list",
@@ -25,10 +26,12 @@ Verb = Literal[
     "extend",
     "fail_sync",
     "finish_sync",
+    "hold_sync",
     "import_page",
     "leave_waiting",
     "mend_list",
     "note_used",
+    "pace",
     "read_claim",
     "read_history",
     "read_lists",
@@ -46,12 +49,14 @@ Verb = Literal[
     "reset",
     "restore",
     "settle",
+    "spend",
     "sweep_list",
+    "take_sync",
     "tend_waiting",
     "tidy_search",
 ]
 
-SHARED = ("prelude", "removing", "skipping", "granting", "waiting", "finding")
+SHARED = ("prelude", "removing", "skipping", "granting", "waiting", "finding", "syncing")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -99,8 +99,17 @@ class Bench:
         self.generation = self.server("GET", self.key("generation"))
         return self
 
-    def create_list(self, list_: str, integration: str = "csv") -> None:
-        assert self.call("create_list", list_, "0", list_.title(), integration, "null", "{}", '{"by":"a test"}')[0] == "created"
+    def create_list(self, list_: str, integration: str = "csv", source: str = "null", sync: str = "{}") -> None:
+        assert self.call("create_list", list_, "0", list_.title(), integration, source, sync, '{"by":"a test"}')[0] == "created"
+
+    def ask(self, list_: str, run: str) -> list[Any]:
+        return self.call("ask_sync", list_, run)
+
+    def take_sync(self, token: str, run: str = "begun", held_ms: int = 8_000) -> list[Any]:
+        return self.call("take_sync", token, run, 60_000, held_ms)
+
+    def hold(self, list_: str, run: str, held_ms: int = 8_000, after_ms: int | str = "", error: str = "") -> list[Any]:
+        return self.call("hold_sync", list_, run, 60_000, held_ms, after_ms, error)
 
     def fill(self, list_: str, members: Iterable[str | tuple[str, str]], *, run: str | None = None) -> None:
         """One whole run of the list; a member that is given as a pair has a reason for not being dialable."""
@@ -113,9 +122,9 @@ class Bench:
             pass
         assert reply[0] == "done"
 
-    def make_list(self, list_: str, members: Iterable[str | tuple[str, str]], integration: str = "csv") -> None:
+    def make_list(self, list_: str, members: Iterable[str | tuple[str, str]], integration: str = "csv", **definition: str) -> None:
         """Creates a list that has these members, in this order."""
-        self.create_list(list_, integration)
+        self.create_list(list_, integration, **definition)
         self.fill(list_, members)
 
     def begin(self, list_: str, run: str, lease_ms: int = 60_000) -> list[Any]:
@@ -132,6 +141,7 @@ class Bench:
         first_line: int = 2,
         lease_ms: int = 60_000,
         version: int = 1,
+        known: Mapping[str, str] | None = None,
     ) -> list[Any]:
         """Brings a page. ``version`` is in each member's data, so that another one is a change."""
         told: list[Word] = []
@@ -139,10 +149,11 @@ class Bench:
             prospect, reason = member if isinstance(member, tuple) else (member, "")
             told += [line, prospect, data(prospect, version), reason, found_by(prospect)]
         counted = sum(not row.get("kept") for row in rejected)
-        return self.call("import_page", list_, run, lease_ms, number, json.dumps(list(rejected)), counted, *told)
+        also = json.dumps(dict(known or {}))
+        return self.call("import_page", list_, run, lease_ms, number, json.dumps(list(rejected)), counted, also, 8_000, *told)
 
-    def finish(self, list_: str, run: str, *, truncated: bool = False) -> list[Any]:
-        return self.call("finish_sync", list_, run, 60_000, int(truncated))
+    def finish(self, list_: str, run: str, *, truncated: bool = False, complete: bool = True) -> list[Any]:
+        return self.call("finish_sync", list_, run, 60_000, int(truncated), int(complete), 8_000)
 
     # Claims
 

@@ -24,7 +24,7 @@ from reservoir.domain.settings import OrgProfile, Scope
 from reservoir.http import openapi
 from reservoir.http.app import make_app
 from reservoir.http.connections import Runner
-from reservoir.storage.keys import ACTIVE
+from reservoir.storage.keys import ACTIVE, SYNCING
 from reservoir.wiring import Services, services
 from tests.support.commands import Commands
 from tests.support.keyspace import Entry, snapshot
@@ -210,8 +210,8 @@ def csv_of(rows: Iterable[str | Mapping[str, str]]) -> bytes:
 
 
 def kept(client: Commands) -> Mapping[str, Entry]:
-    """Every key but the two in which a process notes that an org and its API keys are in use, for these change though nothing was done."""
-    return {key: entry for key, entry in snapshot(client).items() if key != ACTIVE and not key.endswith(":keys-used")}
+    """Every key but those in which a process notes that an org, its syncs and its API keys are in use, for these change though nothing was done."""
+    return {key: entry for key, entry in snapshot(client).items() if key not in {ACTIVE, SYNCING} and not key.endswith(":keys-used")}
 
 
 def ids_of(claims: Iterable[Mapping[str, Any]]) -> list[str]:

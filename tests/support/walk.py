@@ -60,6 +60,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "get_list": lambda _: NOTHING,
     "patch_list": lambda _: Request({"name": "Renamed"}, content=MERGE_PATCH),
     "delete_list": lambda _: NOTHING,
+    "ask_sync": lambda _: Request({}),
     "get_sync": lambda _: NOTHING,
     "list_members": lambda _: NOTHING,
     "put_members": lambda named: Request(data=csv_of([named.prospect]), content="text/csv"),

@@ -13,7 +13,7 @@ local refusal = guard()
 if refusal then
   return refusal
 end
-redis.call('XLEN', prefix .. 'history')
+check_run_keys()
 redis.call('ZCARD', prefix .. 'lists')
 local wanted, id = ARGV[4], ARGV[4]
 local number = 1
@@ -38,5 +38,6 @@ end
 redis.call('HSET', prefix .. 'list:' .. id, 'name', ARGV[6], 'integration', ARGV[7], 'source', ARGV[8], 'sync', ARGV[9],
   'created_at', integer(now), 'floor', '0', 'made', nonce)
 redis.call('ZADD', prefix .. 'lists', 0, id)
+plan(id)
 remember('list.created', now, { 'integration', ARGV[7], 'list', id, 'detail', ARGV[10] })
 return { 'created', now, id }

@@ -23,7 +23,7 @@ end
 if not integration then
   return { 'list-not-found', now }
 end
-redis.call('XLEN', prefix .. 'history')
+check_run_keys()
 redis.call('ZCARD', prefix .. 'lists')
 local aside = list .. ':' .. integer(now) .. ':' .. redis.call('INCR', prefix .. 'swept')
 redis.call('HSET', prefix .. 'sweep', aside, integration .. ' ' .. nonce)
@@ -41,5 +41,7 @@ redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':avail
   base .. ':do-not-call', base .. ':places', base .. ':removers', base .. ':removals', base .. ':skips', base .. ':came', base .. ':sync',
   base .. ':waiting', base .. ':waiters')
 redis.call('ZREM', prefix .. 'lists', list)
+redis.call('ZREM', prefix .. 'due', list)
+redis.call('ZREM', prefix .. 'refilling', list)
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })
 return { 'deleted', now, aside }

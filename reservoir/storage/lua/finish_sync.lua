@@ -2,7 +2,9 @@
 --[[ Ends a run that read its source to the end: members that it did not bring leave the list, a chunk at a time, then the run is done.
 What a search found them by is put aside, for `tidy_search`.
 KEYS   the org's prefix
-ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 whether the source was cut off ('1' or '0')
+ARGV   4 list, 5 id of the run (and the token of the worker that holds it), 6 how long the run may be silent from now on (ms), 7 whether the source was cut
+       off ('1' or '0'), 8 whether it was ready ('1'; '0': absence from it means nothing, so nobody leaves), 9 for how long a worker holds the run from now on
+       (ms)
 Reply  {'leaving', now, left so far}   call again | {'done', now} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
 Again  after it is done: 'done'.
 Bound  250 members.
@@ -12,24 +14,25 @@ local refusal = guard()
 if refusal then
   return refusal
 end
-local list, id = ARGV[4], ARGV[5]
+local list = ARGV[4]
 local base = prefix .. 'list:' .. list
 local key = base .. ':sync'
 local integration = redis.call('HGET', base, 'integration')
 if not integration then
   return { 'list-not-found', now }
 end
-local run = flat(redis.call('HGETALL', key))
-if run.id == id and run.state == 'done' then
+local run, ours = run_of_caller(base)
+if ours and run.state == 'done' then
   redis.call('HSET', key, 'state', 'done')
   return { 'done', now }
-elseif run.id ~= id or run.state ~= 'running' then
+elseif not ours or run.state ~= 'running' then
   return { 'sync-lost', now }
 end
-redis.call('XLEN', prefix .. 'history')
+check_run_keys()
 redis.call('SCARD', prefix .. 'search-due')
+local ready = ARGV[8] == '1'
 
-local prospects = redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING)
+local prospects = ready and redis.call('ZRANGE', base .. ':order', run.ceiling, '+inf', 'BYSCORE', 'LIMIT', 0, LEAVING) or {}
 local left = tonumber(run.left) + #prospects
 if #prospects > 0 then
   stir(base)
@@ -46,11 +49,20 @@ if #prospects > 0 then
   redis.call('HSET', key, 'left', left, 'lease', integer(now + tonumber(ARGV[6])))
 end
 if #prospects == LEAVING then
+  if run.token then
+    redis.call('HSET', key, 'held', integer(now + tonumber(ARGV[9])))
+    plan(list)
+  end
   return { 'leaving', now, left }
 end
-redis.call('HSET', key, 'state', 'done', 'finished_at', integer(now), 'complete', 1, 'truncated', ARGV[7])
+redis.call('HSET', key, 'state', 'done', 'finished_at', integer(now), 'complete', ARGV[8], 'truncated', ARGV[7])
+redis.call('HDEL', key, 'cursor')
 redis.call('HSET', base, 'fetched', run.fetched, 'truncated', ARGV[7])
-remember('sync.finished', now, { 'integration', integration, 'list', list, 'detail', cjson.encode({ sync = id, state = 'done',
+if run.token then
+  redis.call('HSET', base, 'advice', run.advice or '')
+  leave_word(list, run, ready and '0' or '1')
+end
+remember('sync.finished', now, { 'integration', integration, 'list', list, 'detail', cjson.encode({ sync = run.id, state = 'done',
   fetched = tonumber(run.fetched), added = tonumber(run.added), updated = tonumber(run.updated), left = left,
   rejected = tonumber(run.rejected_count) }) })
 return { 'done', now }

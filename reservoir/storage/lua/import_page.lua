@@ -2,37 +2,53 @@
 --[[ Writes a page of members of a running sync, in the order given, behind those that the run has brought before.
 A member whose key lives is indexed as taken at once. It is written only if the run is still the list's run (a fence against a sleeper who wakes up late).
 KEYS   the org's prefix
-ARGV   4 list, 5 id of the run, 6 how long the run may be silent from now on (ms), 7 number of the page, ascending in its run, 8 rejected rows before this page (JSON
-       array of objects), 9 how many of them count, then for each member: line, prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread':
-       the source names the member and does not show it, so that it is as this list has it, or else another one; only if none does, the data counts;
-       what a search finds it by (terms with spaces between them; what another list has is found already)
+ARGV   4 list, 5 id of the run (and the token of the worker that holds it), 6 how long the run may be silent from now on (ms), 7 number of the page,
+       ascending in its run, 8 rejected rows before this page (JSON array of objects), 9 how many of them count, 10 what else is known of the run from here
+       on (JSON object: cursor, total, advice, each as text), 11 for how long a worker holds the run from now on (ms), then for each member: line (for a
+       worker, the record), prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread': the source names the member and does not show it, so that it
+       is as this list has it, or else another one; only if none does, the data counts; what a search finds it by (terms with spaces between them; what another
+       list has is found already)
 Reply  {'in', now, fetched so far, how many had other data}   what a search found those by is put aside, for `tidy_search`
        {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
+       One who comes again in a run has the first place: of a file, the later row is rejected; of a source, it is stepped over.
 Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
 Bound  125 members of 20 terms; 64 lists for one that is unread and new to the list.
 ]]
 local REJECTED_SHOWN = 100
 local LISTS_MOST = 64
-local FIRST, STEP = 10, 5
+local FIRST, STEP = 12, 5
 
 local refusal = guard()
 if refusal then
   return refusal
 end
-local list, id = ARGV[4], ARGV[5]
+local list = ARGV[4]
 local base = prefix .. 'list:' .. list
 local key = base .. ':sync'
 local integration = redis.call('HGET', base, 'integration')
 if not integration then
   return { 'list-not-found', now }
 end
-local run = flat(redis.call('HGETALL', key))
-if run.id ~= id or run.state ~= 'running' then
+local run, ours = run_of_caller(base)
+if not ours or run.state ~= 'running' then
   return { 'sync-lost', now }
 end
-local lease = integer(now + tonumber(ARGV[6]))
+local sourced = run.token ~= nil
+
+local function hold()
+  redis.call('HSET', key, 'lease', integer(now + tonumber(ARGV[6])))
+  if sourced then
+    redis.call('HSET', key, 'held', integer(now + tonumber(ARGV[11])))
+    plan(list)
+  end
+end
+
+if sourced then
+  redis.call('HLEN', base)
+  check_run_keys()
+end
 if run.page and tonumber(ARGV[7]) <= tonumber(run.page) then
-  redis.call('HSET', key, 'lease', lease)
+  hold()
   return { 'in', now, tonumber(run.fetched), 0 }
 end
 
@@ -64,7 +80,7 @@ local flags, unflags, found_by, aside = {}, {}, {}, {}
 local added, updated, fetched = 0, 0, 0
 
 local function reject(line, detail)
-  rejected[#rejected + 1] = { line = tonumber(line), detail = detail }
+  rejected[#rejected + 1] = sourced and { record = line, detail = detail } or { line = tonumber(line), detail = detail }
   rejected_count = rejected_count + 1
 end
 
@@ -116,8 +132,10 @@ for i, prospect in ipairs(prospects) do
   end
   local old = tonumber(places[i] or nil)
   local ties_now = tied(marks[i], reason ~= '' and '!' .. list or list)
-  if seen[prospect] or (old and old < ceiling and old >= ceiling - 1073741824) then
-    reject(line, 'the id ' .. prospect .. ' stands in an earlier row')
+  if seen[prospect] or (old and old < ceiling and old >= ceiling - ROOM) then
+    if not sourced then
+      reject(line, 'the id ' .. prospect .. ' stands in an earlier row')
+    end
   elseif ties_now == false then
     reject(line, 'the prospect is in 64 lists already')
   else
@@ -153,9 +171,11 @@ for i, prospect in ipairs(prospects) do
   end
 end
 
-table.sort(rejected, function(one, other)
-  return one.line < other.line
-end)
+if not sourced then
+  table.sort(rejected, function(one, other)
+    return one.line < other.line
+  end)
+end
 
 local function write(command, name, entries)
   if #entries > 0 then
@@ -187,10 +207,15 @@ for _, row in ipairs(rejected) do
     shown[#shown + 1] = row
   end
 end
-redis.call('HSET', key, 'lease', lease, 'page', ARGV[7], 'next', integer(place), 'fetched', tonumber(run.fetched) + fetched, 'added',
+hold()
+redis.call('HSET', key, 'page', ARGV[7], 'next', integer(place), 'fetched', tonumber(run.fetched) + fetched, 'added',
   tonumber(run.added) + added, 'updated', tonumber(run.updated) + updated, 'rejected_count', tonumber(run.rejected_count) + rejected_count)
 if #shown > 0 then
   redis.call('HSET', key, 'rejected', cjson.encode(shown))
 end
+for name, text in pairs(cjson.decode(ARGV[10])) do
+  redis.call('HSET', key, name, text)
+end
+redis.call('HDEL', key, 'waiting_since')
 stir(base)
 return { 'in', now, tonumber(run.fetched) + fetched, #aside }

@@ -26,7 +26,10 @@ class Full:
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
-        bench.make_list("crm", ["p1", "p2"], "salesforce")
+        bench.make_list("crm", ["p1", "p2"], "salesforce", source='{"kind":"report"}', sync='{"refill_below":5}')
+        bench.create_list("leads", "salesforce", source='{"kind":"report"}')
+        bench.ask("leads", "r2")
+        bench.take_sync("t2")
         self.held = bench.take("west", hold_ms=60_000)
         lapsed = bench.take("west", hold_ms=30_000)
         self.reserved = bench.take("east")
@@ -85,8 +88,11 @@ class Full:
     def _lists(self) -> dict[Verb, tuple[Word, ...]]:
         return {
             "begin_sync": ("west", "r9", 60_000),
-            "import_page": ("new", "r1", 60_000, 1, "[]", 0, 3, "p1", data("p1"), "", "name of p1", *self._more),
-            "finish_sync": ("new", "r1", 60_000, 0),
+            "import_page": ("new", "r1", 60_000, 1, "[]", 0, "{}", 8_000, 3, "p1", data("p1"), "", "name of p1", *self._more),
+            "finish_sync": ("new", "r1", 60_000, 0, 1, 8_000),
+            "ask_sync": ("crm", "r9"),
+            "take_sync": ("t9", "r9", 60_000, 8_000),
+            "hold_sync": ("leads", "r2 t2", 60_000, 8_000, "", ""),
             "fail_sync": ("new", "r1", '{"type":"x"}'),
             "read_why_one": ("csv", "p1", "west", "ana"),
             "read_why_list": ("west", "ana", "0"),
@@ -110,6 +116,8 @@ class Full:
     def _orgs(self) -> dict[Verb, tuple[Word, ...]]:
         return {
             "settle": (),
+            "spend": ("salesforce", "report_runs", 400, 3_600_000),
+            "pace": ("salesforce", "report_runs", "left", 3, 60_000),
             "configure": ("SET", "settings:csv", "", "{}", "settings.changed", "csv", "{}"),
             "delete_org": ("",),
             "note_used": ("k1", 60_000),
@@ -267,6 +275,7 @@ def test_no_script_leaves_its_org(full: Full, verb: Verb, server: EngineProcess)
 
 
 REPEATED: tuple[Verb, ...] = (
+    "ask_sync",
     "attempt",
     "begin_sync",
     "claim",
@@ -280,6 +289,7 @@ REPEATED: tuple[Verb, ...] = (
     "extend",
     "fail_sync",
     "finish_sync",
+    "hold_sync",
     "import_page",
     "release",
     "reset",
@@ -309,7 +319,7 @@ def test_a_repeat_that_succeeds_writes_again(full: Full, verb: Any) -> None:
     again = repeat()
     assert _written(bench.server) > written
     assert again[0] == {"claimed": "repeated"}.get(first[0], first[0])
-    assert all(path.endswith("[lease]") or verb == "extend" for path in bench.changes(state)), "and changes nothing"
+    assert all(path.endswith(("[lease]", "[held]", "due[leads]")) or verb == "extend" for path in bench.changes(state)), "and changes nothing"
 
 
 def _written(server: Commands) -> int:

@@ -47,6 +47,7 @@ def test_creates_a_list(bench: Bench) -> None:
     assert {path: value for path, value in changed.items() if path != "list:q4-west[made]"} == {
         **{f"list:q4-west[{name}]": value for name, value in fields.items()},
         "lists[q4-west]": 0,
+        "due[q4-west]": now + 30 * 60_000,
         "history+": [{"type": "list.created", "at": now, "integration": "salesforce", "list": "q4-west", "detail": {"by": "ada"}}],
     }
 
@@ -98,6 +99,7 @@ def test_changes_what_an_admin_says_of_it(bench: Bench) -> None:
         "list:q4[name]": "Q4 West",
         "list:q4[source]": "null",
         "list:q4[sync]": {"refill_below": 50},
+        "due[q4]": GONE,
         "history+": [{"type": "list.changed", "at": now, "integration": "salesforce", "list": "q4", "detail": {"by": "ada"}}],
     }
     before = bench.snapshot()

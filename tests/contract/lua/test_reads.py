@@ -58,7 +58,7 @@ def test_a_claims_member_is_told_as_its_list_has_it_or_any_other(bench: Bench) -
     assert Row.of(bench.call("read_claim", got.id)[2]).member == data("p3")
     bench.fill("east", [])
     assert Row.of(bench.call("read_claim", got.id)[2]).member == data("p3", 2)
-    bench.call("finish_sync", "west", "r2", 60_000, 0)
+    bench.finish("west", "r2")
     bench.fill("west", [])
     assert Row.of(bench.call("read_claim", got.id)[2]).member is None
 
