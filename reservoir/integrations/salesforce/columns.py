@@ -27,7 +27,7 @@ _TOKENS = {
 
 _NOBODYS = re.compile(r"fax|assist|asst", re.IGNORECASE)
 _ACTIVITIES = ("activity", "task", "event")
-_WHO = re.compile(r"(?:activity|task|event)\.who(?:id|\.id|\.name)?")
+_WHO = re.compile(r"(?:activity|task|event)\.who(?:id|name|\.\w+)?")
 
 
 @dataclass(frozen=True, slots=True)

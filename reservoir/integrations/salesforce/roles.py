@@ -195,7 +195,8 @@ def _row(catalogue: Catalogue, person: Sequence[str]) -> str:
 def _date(catalogue: Catalogue, owns: Iterable[str]) -> str:
     entities = _ACTIVITY if catalogue.of_activities else tuple(owns)
     found = catalogue.at(*(f"{entity}.createddate" for entity in entities))
-    return next((token for token in found if catalogue.columns[token].kind in ("datetime", "")), "")
+    # A day's own rows must fit into one answer where the type has no time of day.
+    return next((token for kinds in (("datetime", ""), ("date",)) for token in found if catalogue.columns[token].kind in kinds), "")
 
 
 def _numbers(catalogue: Catalogue, wanted: Mapping[str, Any], owns: Sequence[str]) -> list[tuple[str, str]]:

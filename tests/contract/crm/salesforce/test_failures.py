@@ -197,6 +197,14 @@ def test_check_says_what_may_not_be_done(org: SalesforceOrg, source: Source) -> 
     assert told.user == "005000000000009AAA"
 
 
+@pytest.mark.parametrize("answer", [refuses(404, "NOT_FOUND", "no"), refuses(405, "METHOD_NOT_ALLOWED", "no")])
+def test_check_says_nothing_of_what_it_cannot_see(org: SalesforceOrg, source: Source, answer: Says) -> None:
+    """A list of reports that is not there says neither."""
+    org.fail("/analytics/reports$", answer)
+    told = source.check()
+    assert ([words for words in (*told.may, *told.may_not) if "report" in words], told.lacking) == ([], False)
+
+
 def test_check_of_what_cannot_log_in_raises(org: SalesforceOrg, source: Source) -> None:
     """There is nothing to say but that."""
     org.fail("/oauth2/token", Says(401, {"error": "invalid_client", "error_description": "invalid client credentials"}))
