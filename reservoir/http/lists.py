@@ -134,12 +134,17 @@ def _without_integration(patch: object) -> object:
     return patch
 
 
+_PUNCTUATION = str.maketrans("", "", " ().-/")
+"""What people write into numbers."""
+
+
 def _mentions(member: ListedMember, text: str) -> bool:
     """Whether a part of the member's id, name or numbers is the text, case aside."""
     data = orjson.loads(member.data)
     wanted = text.casefold()
     said = (data["id"], data["name"] or "", *(phone["number"] for phone in data["phones"]))
-    return any(wanted in one.casefold() for one in said)
+    number = text.translate(_PUNCTUATION)
+    return any(wanted in one.casefold() for one in said) or (number.isdecimal() and any(number in phone["number"] for phone in data["phones"]))
 
 
 _NOT_FOUND = ("list-not-found",)
