@@ -76,7 +76,7 @@ class Connection:
         self._pace = pace
         self._secrets = tuple(_secrets(config))
         self._client: Salesforce | None = None
-        self._limits_until = float("-inf")
+        self.forget_limits()
         self._last: tuple[int, Mapping[str, str]] = (0, {})
         self.user_id: str | None = None
         """The user's record id, where the login told it."""
@@ -129,6 +129,10 @@ class Connection:
             if error.slug == "crm-budget":
                 self._pace.hold(RUNS, error.after_s)
             raise
+
+    def forget_limits(self) -> None:
+        """The next run asks for them anew."""
+        self._limits_until = float("-inf")
 
     def read_limits(self) -> Mapping[str, Any]:
         """What is left of the org's limits; nothing where this user may not know."""

@@ -53,6 +53,7 @@ class ReportReader:
 
     def pages(self, cursor: Cursor | None) -> Iterator[Page]:
         """From the start: the report's own first page in its own order, then all of it by the cursor. **Again**: rows come again, and nobody is left out."""
+        self._connection.forget_limits()
         if cursor is None:
             page, place = self._first()
             yield page

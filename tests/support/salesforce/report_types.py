@@ -1,7 +1,7 @@
 """What Salesforce's report types have: their columns, and the records that make a row."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tests.support.salesforce.records import Record, value_at
@@ -53,7 +53,6 @@ class ReportType:
     columns: Mapping[str, ReportColumn]
     entities: bool = True
     """Whether describe tells ``entityColumnName``."""
-    without: frozenset[str] = field(default_factory=frozenset)
 
     def without_columns(self, *tokens: str) -> "ReportType":
         """The same type of an org whose admin took these columns away."""

@@ -207,6 +207,17 @@ def test_a_page_without_budget_waits_where_it_is(org: SalesforceOrg, source: Sou
     assert len(Reading([*before.pages, *rest]).ids) == 6_000
 
 
+def test_limits_are_read_anew_with_each_reading(org: SalesforceOrg, source: Source) -> None:
+    """Whoever asks again goes on at once if they allow, though the last reading of them was a moment ago."""
+    leads(org, [1])
+    what = wanted("report", org.save(by_newest()))
+    org.limits["HourlySyncReportRuns"]["Remaining"] = 0
+    with pytest.raises(WaitError):
+        read(source, what)
+    org.limits["HourlySyncReportRuns"]["Remaining"] = 5
+    assert read(source, what).ids == [record_id("00Q", 1)]
+
+
 def test_limits_that_may_not_be_read_stop_nothing(org: SalesforceOrg, source: Source, pace: RecordedPace, refusing: Callable[[str], None]) -> None:
     """Some users may run reports and not see the org's limits."""
     leads(org, [1])
