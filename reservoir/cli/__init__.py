@@ -8,6 +8,7 @@ from typing import NoReturn
 import click
 
 from reservoir import __version__
+from reservoir.cli.bench import bench
 from reservoir.cli.demo import demo
 from reservoir.cli.doctor import doctor
 from reservoir.cli.failing import DONE, FAILED
@@ -41,7 +42,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, doctor, report, verify, org, key, list_, reservations, why):
+for command in (serve, demo, status, doctor, report, verify, bench, org, key, list_, reservations, why):
     cli.add_command(command)
 
 

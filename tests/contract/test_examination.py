@@ -60,7 +60,7 @@ def test_every_command_of_the_service_is_asked_for() -> None:
     given = {name for path in STORAGE.parent.rglob("*.py") for name in re.findall(r'\.(?:command|ask|call)\(\s*"([A-Z]+)"', path.read_text())}
     asked = {command.split()[0] for command in commands()}
     assert {"ZADD", "XADD", "TIME", "WAIT"} <= asked
-    assert given - asked <= {"EVALSHA", "SCRIPT", "CONFIG"}
+    assert given - asked <= {"EVALSHA", "SCRIPT", "CONFIG", "SCAN"}  # two were given to ask; CONFIG may be refused; SCAN is for the operator's verify and bench
 
 
 async def test_the_rights_that_are_asked_for_are_enough(engine: EngineProcess) -> None:
