@@ -26,13 +26,14 @@ PLAIN = ("TIME", "ECHO x", "INFO", "SMEMBERS", "SADD", "GET", "SET", "ZADD", "ZR
 """Commands that the service gives besides its scripts; those that are not whole are given a key."""
 
 _WHOLE = frozenset({"TIME", "PING", "INFO", "ECHO", "WAIT"})
-_CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'")
+_CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'(?:, '([A-Z]+)')?")
+_OF_TWO_WORDS = frozenset({"XINFO"})
 
 
 def commands() -> list[str]:
     """Every command that the service gives, by itself or in a script, each with a key of the service's where it has one."""
-    called = {name for verb in get_args(Verb) for name in _CALLED.findall(script(verb).source)}
-    return [told if told.split()[0] in _WHOLE else f"{told.split()[0]} {keys.prefix('doctor')}org" for told in sorted(called | set(PLAIN))]
+    called = {f"{name} {second}" if name in _OF_TWO_WORDS else name for verb in get_args(Verb) for name, second in _CALLED.findall(script(verb).source)}
+    return [told if told.split()[0] in _WHOLE else f"{told} {keys.prefix('doctor')}org" for told in sorted(called | set(PLAIN))]
 
 
 async def examine(store: Store, durability: Durability) -> list[Finding]:
