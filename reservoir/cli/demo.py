@@ -53,7 +53,7 @@ def demo(config: Config, port: int | None, calls: int, and_exit: bool) -> int:
         dialing: list[subprocess.Popen[str]] = []
 
         def show(place: Place) -> bool:
-            shown = Shown(url_of(listener), key, LIST_ID, place.words, str(config.data_dir.absolute()), calls, os.getpid(), and_exit)
+            shown = Shown(url_of(listener), key, ORG_ID, LIST_ID, place.words, str(config.data_dir.absolute()), calls, os.getpid(), and_exit)
             dialing.append(_dial(shown))
             return True
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -21,11 +22,14 @@ from rich.table import Table
 from rich.text import Text
 
 from reservoir.cli.failing import DONE, FAILED, report
-from reservoir.cli.opening import run
+from reservoir.cli.opening import on_store, run
 from reservoir.cli.printing import plural
 from reservoir.cli.serving_process import tie_to
+from reservoir.config import Config
 from reservoir.demo.dialers import Office
+from reservoir.domain.proof import Verdict
 from reservoir.domain.times import milliseconds, rfc3339
+from reservoir.storage.proof import verify
 from reservoir.telemetry import log_nothing
 
 LINE_EVERY_CALLS = 100
@@ -38,6 +42,7 @@ class Shown:
 
     url: str
     key: str
+    org: str
     list: str
     store: str
     data_dir: str
@@ -85,7 +90,7 @@ def _picture(office: Office) -> Table:
     return table
 
 
-def summarize(shown: Shown, office: Office, twice: int) -> None:
+def summarize(shown: Shown, office: Office, verdict: Verdict) -> None:
     """What came of it."""
     click.echo()
     if not office.calls:
@@ -95,7 +100,9 @@ def summarize(shown: Shown, office: Office, twice: int) -> None:
         click.echo(f"people per rep: {', '.join(f'{rep.name} {rep.calls}' for rep in office.reps)}")
         if any(rep.dry for rep in office.reps):
             click.echo(f"Then everybody in the list was reserved{_until(office)}.")
-    click.echo(f"double dials: {twice}")
+    proved = f"from {rfc3339(verdict.since_ms)} to {rfc3339(verdict.until_ms)}"
+    click.echo(f"double dials: {verdict.double_dials}")
+    click.echo(f"  (reservoir verify has replayed the history {proved}, and held it against what stands)")
     body = json.dumps({"rep": "you@acme.example", "session": "you-1", "mode": "power"})
     claims = f"{shown.url}/v1/lists/{shown.list}/claims"
     words = ["curl", "-s", claims, "-H", f"Authorization: Bearer {shown.key}", "-H", "Content-Type: application/json", "-d", body]
@@ -112,17 +119,6 @@ def _until(office: Office) -> str:
     if office.next_available_at is None:
         return ""
     return f"; the first is free again at {rfc3339(milliseconds(office.next_available_at))}"
-
-
-def double_dials(office: Office) -> int:
-    """How many people were told to two who dialed while the first one's reservation still ran."""
-    twice = 0
-    until: dict[str, object] = {}
-    for claim in sorted(office.told, key=lambda one: one.attempted_at or one.claimed_at):
-        before = until.get(claim.prospect.id)
-        twice += before is not None and (claim.attempted_at or claim.claimed_at) < before  # type: ignore[operator]
-        until[claim.prospect.id] = claim.expires_at
-    return twice
 
 
 def main() -> NoReturn:
@@ -148,9 +144,9 @@ def _show(shown: Shown) -> int:
     office = Office(shown.calls)
     click.echo(f"Eight reps dial the list {shown.list!r} together, several lines each, over HTTP:\n")
     run(dial(shown, office))
-    twice = double_dials(office)
-    summarize(shown, office, twice)
-    return FAILED if twice else DONE
+    verdict = on_store(Config(data_dir=Path(shown.data_dir)), lambda opened: verify(opened.orgs, shown.org))
+    summarize(shown, office, verdict)
+    return FAILED if verdict.violations else DONE
 
 
 def _first(error: BaseException) -> BaseException:
