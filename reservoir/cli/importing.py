@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
 from reservoir.cli.failing import FailedError
 from reservoir.cli.opening import on_store
@@ -93,7 +93,8 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, int | None]]:
 def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
     """Shows a bar on a terminal, and nothing anywhere else; it is told how many bytes more were read."""
     console = Console(stderr=True)
-    with Progress(BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal, transient=True) as bar:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task("import", total=total)
         yield lambda count: bar.advance(task, count)
 
