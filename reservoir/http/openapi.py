@@ -19,6 +19,7 @@ from reservoir.http.query import PARAMETERS
 from reservoir.http.rep_shapes import Removals, WasReset
 from reservoir.http.routes import ROUTES
 from reservoir.http.visit import Route
+from reservoir.http.write_back_shapes import WriteBackSetting
 
 _REF = "#/components/schemas/{model}"
 
@@ -41,7 +42,7 @@ WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, Removals, WasReset, History, *prospect_shapes.MODELS]
+    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, Removals, WasReset, WriteBackSetting, History, *prospect_shapes.MODELS]
     modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
     _, found = models_json_schema(modes, ref_template=_REF)
     paths: dict[str, dict[str, object]] = {}

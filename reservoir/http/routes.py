@@ -1,6 +1,6 @@
 """The whole API on one screen: every noun brings its routes."""
 
-from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings, syncs, why
+from reservoir.http import claims, history, lists, places, prospects, removals, reservations, sessions, settings, syncs, why, write_back
 from reservoir.http.visit import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -13,6 +13,7 @@ ROUTES: tuple[Route, ...] = (
     *removals.ROUTES,
     *places.ROUTES,
     *settings.ROUTES,
+    *write_back.ROUTES,
     *history.ROUTES,
     *why.ROUTES,
 )

@@ -166,7 +166,7 @@ class Route:
 
 
 def _field_error(error: Any) -> FieldError:
-    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"])
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"] if part != "[key]")
     detail = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         detail = "missing"

@@ -171,8 +171,12 @@ class ClaimStore:
         return _claim(await self._orgs.write("extend", org, claim_id, seconds * SECOND_MS))
 
     async def dispose(self, org: Org, claim_id: str, outcome: str, *, remove: bool, note: str | None) -> Refused | None:
-        """Records an outcome. None: done. **Again**: the same one records nothing more; another replaces it."""
-        reply = await self._orgs.write("dispose", org, claim_id, outcome, int(remove), note or "", int(note is not None))
+        """Records an outcome, which removes too where the setting of the claim's integration says so. None: done.
+
+        **Again**: the same one records nothing more; another replaces it.
+        """
+        mapped = " ".join(name for name, setting in org.write_back.items() if setting.removes(outcome))
+        reply = await self._orgs.write("dispose", org, claim_id, outcome, int(remove), note or "", int(note is not None), mapped)
         return None if reply[0] == b"recorded" else _refused(reply)
 
     async def _take(self, org: Org, verb: Literal["claim", "claim_one"], key: RequestKey, arguments: tuple[str | bytes | int, ...]) -> Reply:

@@ -63,6 +63,7 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "keys", "hash", False, "API keys by id (JSON, with the key's SHA-256, never the key)", "with the org"),
     Key(_ORG + "keys-used", "hash", False, "when each API key was last used, to the minute", "with the org"),
     Key(_ORG + "settings:<integration>", "string", False, "multi-rep dialing of an integration (JSON)", "with the org"),
+    Key(_ORG + "write-back:<integration>", "string", False, "what goes back into the CRM (JSON)", "with the org"),
     Key(_ORG + "reservation:<integration>:<prospect>", "string", True, "who has the prospect (JSON)", "when the hold or reservation ends"),
     Key(_ORG + "ends", "zset", False, "every live hold and reservation by its end: the witness beside the keys", "an entry when it is settled"),
     Key(_ORG + "claim-of", "hash", False, "which claim has each taken prospect", "an entry when it is settled"),

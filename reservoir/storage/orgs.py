@@ -13,6 +13,7 @@ import orjson
 
 from reservoir.domain.reservation_timeout import ReservationTimeout, Unit, length
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
+from reservoir.domain.write_back import Mapped, WriteBack
 from reservoir.storage import keys
 from reservoir.storage.clock import TOLERANCE_MS, HostTime
 from reservoir.storage.redis import SEND_WITHIN_S, Argument, Reply, Store, StoreFaultError, StoreUnavailableError
@@ -44,6 +45,7 @@ class Org:
     generation: str
     keys: Mapping[str, ApiKey]
     settings: Mapping[str, MultiRepDialing]
+    write_back: Mapping[str, WriteBack]
     _terms: tuple[str, int, int] | None = field(default=None, repr=False)
 
     @property
@@ -233,7 +235,7 @@ class OrgStore:
             del self._known[org.id]
 
     def _org(self, reply: Reply) -> Org:
-        _, _, generation, profile, api_keys, settings = reply
+        _, _, generation, profile, api_keys, settings, write_back = reply
         told = orjson.loads(text(profile))
         kept = {id_: orjson.loads(value) for id_, value in flat_hash(api_keys).items()}
         return Org(
@@ -244,6 +246,7 @@ class OrgStore:
                 for id_, key in sorted(kept.items(), key=lambda pair: (pair[1]["created_at"], pair[0]))
             },
             {name: _setting(value) for name, value in zip(self.integrations, items(settings), strict=True)},
+            {name: write_back_of(value) for name, value in zip(self.integrations, items(write_back), strict=True)},
         )
 
 
@@ -257,3 +260,12 @@ def _setting(kept: object) -> MultiRepDialing:
     return MultiRepDialing(
         told["enabled"], ReservationTimeout(timeout["unit"], timeout["duration"]), told["switched_on"], told["updated_at"], told["updated_by"]
     )
+
+
+def write_back_of(kept: object) -> WriteBack:
+    """The setting as it is kept; the default where there is none."""
+    if kept is None:
+        return WriteBack()
+    told = orjson.loads(text(kept))
+    dispositions = {outcome: Mapped(mapped["fields"], mapped["remove"], mapped["call_outcome"]) for outcome, mapped in told["dispositions"].items()}
+    return WriteBack(told["log_calls"], dispositions, told["updated_at"], told["updated_by"])

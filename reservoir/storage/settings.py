@@ -9,6 +9,7 @@ import orjson
 
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile, Scope
 from reservoir.domain.times import MINUTE_MS
+from reservoir.domain.write_back import WriteBack
 from reservoir.storage.clock import HostTime
 from reservoir.storage.history import changed
 from reservoir.storage.names import random_name
@@ -42,6 +43,19 @@ class SettingsStore:
         kept = _told_setting(after) | {"switched_on": after.switched_on, "updated_at": after.updated_at_ms, "updated_by": after.updated_by}
         detail = {"setting": "multi-rep-dialing", "before": _told_setting(before), "after": _told_setting(after), "by": by}
         await self._configure(org, "SET", f"settings:{integration}", "", orjson.dumps(kept), "settings.changed", integration, detail)
+        return after
+
+    async def set_write_back(self, org: Org, integration: str, setting: WriteBack, by: str, called: str | None = None, *, follow: bool) -> WriteBack:
+        """Sets write-back as it was merged from ``org``, for attempts and dispositions from now on. **Raises**: StaleError as above.
+
+        ``follow``: there is a CRM to write into, so that from here on the history is kept until that is done.
+        """
+        before = org.write_back[integration]
+        after = replace(setting, updated_at_ms=self._orgs.store.clock.predict(HostTime.read()), updated_by=called or by)
+        kept = told_write_back(after) | {"updated_at": after.updated_at_ms, "updated_by": after.updated_by}
+        detail = {"setting": "write-back", "before": told_write_back(before), "after": told_write_back(after), "by": by}
+        name = f"write-back:{integration}"
+        await self._configure(org, "SET", name, "", orjson.dumps(kept), "settings.changed", integration, detail, *((name,) if follow else ()))
         return after
 
     async def set_profile(self, org: Org, profile: OrgProfile, by: str) -> None:
@@ -94,9 +108,20 @@ class SettingsStore:
         told = await self._orgs.store.command("HGETALL", f"{org.prefix}keys-used")
         return {key_id: integer(at) for key_id, at in flat_hash(told).items()}
 
-    async def _configure(self, org: Org, command: str, key: str, field: str, value: Argument, kind: str, integration: str, detail: object) -> None:
-        await self._orgs.write("configure", org, command, key, field, value, kind, integration, orjson.dumps(detail))
+    async def _configure(
+        self, org: Org, command: str, key: str, field: str, value: Argument, kind: str, integration: str, detail: object, *reader: str
+    ) -> None:
+        await self._orgs.write("configure", org, command, key, field, value, kind, integration, orjson.dumps(detail), *reader)
         self._orgs.forget(org)
+
+
+def told_write_back(setting: WriteBack) -> dict[str, object]:
+    """The setting as the contract has it, without who set it."""
+    dispositions = {
+        outcome: {"fields": dict(mapped.fields), "remove": mapped.remove, "call_outcome": mapped.call_outcome}
+        for outcome, mapped in setting.dispositions.items()
+    }
+    return {"log_calls": setting.log_calls, "dispositions": dispositions}
 
 
 def _told_setting(setting: MultiRepDialing) -> dict[str, object]:

@@ -71,6 +71,8 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "get_integration": lambda _: NOTHING,
     "get_multi_rep_dialing": lambda _: NOTHING,
     "patch_multi_rep_dialing": lambda _: Request({"enabled": True}, content=MERGE_PATCH),
+    "get_write_back": lambda _: NOTHING,
+    "patch_write_back": lambda _: Request({"dispositions": {"wrong_number": {"remove": True}}}, content=MERGE_PATCH),
     "get_org": lambda _: NOTHING,
     "patch_org": lambda _: Request({"name": "Renamed"}, content=MERGE_PATCH),
     "list_keys": lambda _: NOTHING,

@@ -16,7 +16,7 @@ from reservoir.storage.scripts import Verb
 from reservoir.storage.settings import SettingsStore
 
 KEY = ApiKey("abcdefghijkl", "dialer", ("dial",), 0, "00")
-ACME = Org(OrgProfile("acme", "Acme"), "7", {KEY.id: KEY}, {})
+ACME = Org(OrgProfile("acme", "Acme"), "7", {KEY.id: KEY}, {}, {})
 
 
 class Remembered(OrgStore):

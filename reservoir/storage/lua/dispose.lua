@@ -1,7 +1,8 @@
 #!lua
 --[[ Records the outcome of a claim that was attempted, and removes the prospect from the rep's dialing of the list if that is asked for (R10).
 KEYS   the org's prefix
-ARGV   4 claim, 5 outcome, 6 remove ('1' or '0'), 7 note, 8 whether there is a note ('1' or '0')
+ARGV   4 claim, 5 outcome, 6 remove ('1' or '0'), 7 note, 8 whether there is a note ('1' or '0'), 9 the integrations in which the outcome removes by itself,
+       if the claim is of a list
 Reply  {'recorded', now} | {'claim-not-attempted', now} | {'no-list', now} | {'claim-not-found', now} | {'stale', now} | {'clock', now}
 Again  the same as the last one: nothing more is recorded. Another one replaces it; the history has both.
 Bound  one prospect.
@@ -33,7 +34,11 @@ if last then
   end
 end
 redis.call('XLEN', prefix .. 'history')
-local removing = asked and removal_of(record)
+local mapped = false
+for _, integration in ipairs(record.list and words(ARGV[9]) or {}) do
+  mapped = mapped or integration == record.integration
+end
+local removing = (asked or mapped) and removal_of(record)
 local noted = prefix .. 'notes:' .. record.integration .. ':' .. encoded(record.prospect)
 redis.call('SCARD', noted)
 

@@ -146,7 +146,7 @@ async def test_what_is_no_key_is_unauthenticated(app: App, admin: Caller) -> Non
 CONTRACT: dict[str, Scope] = {
     "claim_next": "dial", "claim_one": "dial", "get_claim": "read", "attempt": "dial", "release": "dial", "extend": "dial", "dispose": "dial",
     "end_session": "dial", "list_reservations": "read", "look_up": "read", "get_reservation": "read",
-    "create_list": "admin", "list_lists": "read", "get_list": "read", "patch_list": "admin", "delete_list": "admin", "get_sync": "read",
+    "create_list": "admin", "list_lists": "read", "get_list": "read", "patch_list": "admin", "delete_list": "admin", "get_sync": "read", "ask_sync": "dial",
     "list_members": "read", "put_members": "admin", "list_removals": "read", "restore": "admin", "reset": "dial",
     "list_integrations": "read", "get_integration": "read", "get_multi_rep_dialing": "read", "patch_multi_rep_dialing": "admin",
     "get_org": "read", "patch_org": "admin", "list_keys": "admin", "create_key": "admin", "revoke_key": "admin",

@@ -23,6 +23,17 @@ def test_creates_an_org(bench: Bench) -> None:
     assert other.changes(before) == {}
 
 
+def test_a_reader_follows_the_history_from_the_change_on(bench: Bench) -> None:
+    """From the entry before it; one that follows already stays where it is."""
+    bench.claim()
+    newest = bench.server("XREVRANGE", bench.key("history"), "+", "-", "COUNT", 1)[0][0]
+    for value in ('{"a":1}', '{"a":2}'):
+        bench.generation = bench.server("GET", bench.key("generation"))
+        assert bench.call("configure", "SET", "write-back:csv", "", value, "settings.changed", "csv", "{}", "write-back:csv")[0] == "configured"
+        assert bench.server("HGETALL", bench.key("history-readers")) == ["write-back:csv", newest]
+        assert bench.server("GET", bench.key("write-back:csv")) == value
+
+
 @pytest.mark.parametrize(
     ("words", "changed"),
     [

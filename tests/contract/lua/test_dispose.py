@@ -81,6 +81,27 @@ def test_remove_takes_the_prospect_out_of_that_reps_dialing_of_that_list(bench: 
     assert bench.server("HGET", bench.key("list:east:removed:ana@acme.com"), "p3") == f"{now} {got.id}"
 
 
+@pytest.mark.parametrize(("mapped", "removes"), [("csv", True), ("hubspot csv", True), ("hubspot salesforce", False), ("", False), ("csv2 xcsv", False)])
+def test_an_outcome_removes_by_itself_where_the_setting_says_so(bench: Bench, mapped: str, removes: bool) -> None:
+    """R10: of a claim of that integration, once; what was asked for is what is recorded."""
+    got = bench.take("east")
+    before = bench.snapshot()
+    for _ in range(2):
+        assert bench.call("dispose", got.id, "busy", 0, "", 0, mapped)[0] == "recorded"
+    changes = bench.changes(before)
+    assert changes[f"claim:{got.id}[disposition]"]["remove"] is False
+    assert [told["type"] for told in changes["history+"]] == ["disposition.recorded"] + ["prospect.removed"] * removes
+    assert ("list:east:removals[ana p3]" in changes) is removes
+
+
+def test_an_outcome_removes_nobody_of_a_claim_without_a_list(bench: Bench) -> None:
+    """The setting asks for it of every claim, so it is no refusal."""
+    got = Row.of(bench.claim_one("p1")[2][0])
+    before = bench.snapshot()
+    assert bench.call("dispose", got.id, "busy", 0, "", 0, "csv")[0] == "recorded"
+    assert set(bench.changes(before)) == {f"claim:{got.id}[disposition]", "history+"}
+
+
 def test_a_remove_lasts_though_the_prospect_leaves_and_returns(bench: Bench) -> None:
     """R10: until it is undone or the list is deleted; a list made anew under the same id knows of none."""
     got = bench.take()

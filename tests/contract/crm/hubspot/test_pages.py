@@ -214,6 +214,16 @@ def test_a_list_that_was_worked_on_meanwhile_is_not_complete(connect: Connect, p
     assert not pages(connect(), cursor=first.cursor)[-1].complete
 
 
+def test_a_list_that_is_worked_on_when_it_ends_is_not_complete(source: Source, portal: Portal) -> None:
+    """In one reading: what its last page did not have may be yet to come."""
+
+    def work(page: int) -> None:
+        portal.lists["42"].status = "PROCESSING" if page == 2 else "COMPLETE"
+
+    portal.on_page = work
+    assert [page.complete for page in pages(source)] == [True, True, False]
+
+
 def test_an_empty_list_is_complete(source: Source, portal: Portal) -> None:
     """One page without anybody."""
     portal.make_list("7", [])
