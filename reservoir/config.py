@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from pydantic import (
     StringConstraints,
     Tag,
     ValidationInfo,
+    create_model,
     field_validator,
 )
 
@@ -266,12 +268,21 @@ class Config(Table):
         return config_layers.redacted(self)
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Config:
+def load(path: Path | None = None, environ: Mapping[str, str] = os.environ, tables: Mapping[str, type[BaseModel]] = MappingProxyType({})) -> Config:
     """The config of this process, whole and right.
 
     The file is ``path``, else the one that RESERVOIR_CONFIG names, else ./reservoir.toml if it stands there, else none.
     RESERVOIR_TABLE__KEY in the environment outranks the file; KEY_file, in either, names a file that holds the secret KEY.
+    ``tables`` are those that an org may have besides, by name: of the integrations that other packages offer.
 
     **Raises**: ConfigError, one sentence: the key, what was expected, what was found and where; never a secret's value.
     """
-    return config_layers.read(Config, path, environ)
+    return config_layers.read(_with_tables(tables) if tables else Config, path, environ)
+
+
+def _with_tables(tables: Mapping[str, type[BaseModel]]) -> type[Config]:
+    """The config's model, whose orgs may have these tables, too."""
+    fields: dict[str, Any] = {name: (table | None, Field(default=None, description="a table")) for name, table in tables.items()}
+    org = create_model("OrgConfig", __base__=OrgConfig, **fields)
+    orgs: Any = dict[OrgId, org]  # type: ignore[valid-type]
+    return create_model("Config", __base__=Config, orgs=(orgs, Config.model_fields["orgs"]))

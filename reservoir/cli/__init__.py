@@ -13,6 +13,7 @@ from reservoir.cli.demo import demo
 from reservoir.cli.doctor import doctor
 from reservoir.cli.failing import DONE, FAILED
 from reservoir.cli.failing import report as report_failure
+from reservoir.cli.integrations import integration
 from reservoir.cli.lists import list_
 from reservoir.cli.options import accepts_config, example
 from reservoir.cli.orgs import key, org
@@ -23,6 +24,7 @@ from reservoir.cli.serve import serve
 from reservoir.cli.status import status
 from reservoir.cli.verify import verify
 from reservoir.cli.why import why
+from reservoir.cli.worker import worker
 from reservoir.telemetry import debugging, log_nothing, log_to
 
 
@@ -42,7 +44,7 @@ def openapi() -> None:
     print_json(document())
 
 
-for command in (serve, demo, status, doctor, report, verify, bench, org, key, list_, reservations, why):
+for command in (serve, worker, demo, status, doctor, report, verify, bench, org, key, list_, integration, reservations, why):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ from reservoir.cli.opening import on_store
 from reservoir.cli.options import LIST, example, json_option, org_option, with_config
 from reservoir.cli.orgs import BY
 from reservoir.cli.printing import print_json, print_table
+from reservoir.cli.syncing import sync_list
 from reservoir.config import Config
 from reservoir.domain.ids import slug
 from reservoir.domain.lists import ListDefinition, ListState
@@ -28,6 +29,7 @@ def list_() -> None:
 
 
 list_.add_command(import_file)
+list_.add_command(sync_list)
 
 
 @list_.command(

@@ -11,6 +11,7 @@ from reservoir import config
 from reservoir.config import Config
 from reservoir.domain import ids
 from reservoir.domain.refusals import InvalidError
+from reservoir.integrations.base import offered_tables
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
@@ -48,7 +49,7 @@ def with_config(command: Callable[Concatenate[Config, Given], Returned]) -> Call
     @functools.wraps(command)
     def configured(*arguments: Given.args, **options: Given.kwargs) -> Returned:
         path = options.pop("config_file")
-        return command(config.load(path if isinstance(path, Path) else None), *arguments, **options)
+        return command(config.load(path if isinstance(path, Path) else None, tables=offered_tables()), *arguments, **options)
 
     return _config_file(configured)
 

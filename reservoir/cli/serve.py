@@ -27,10 +27,10 @@ log = logging.getLogger(__name__)
 @click.option("--host", help="The host name or address to listen on; 127.0.0.1 unless the config says otherwise.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="The port; 0: any that is free. 8080 unless the config says otherwise.")
 @click.option("--processes", type=click.IntRange(1), help="How many processes serve; 1 unless the config says otherwise.")
-@click.option("--no-worker", is_flag=True, help="Run no sync worker beside the API. There is none yet, so this changes nothing.")
+@click.option("--no-worker", is_flag=True, help="Run no sync worker beside the API: `reservoir worker` runs the syncs.")
 @with_config
-def serve(config: Config, host: str | None, port: int | None, processes: int | None, no_worker: bool) -> int:  # noqa: ARG001 - see its help
-    """Serve the API and the console, until SIGTERM or Ctrl-C.
+def serve(config: Config, host: str | None, port: int | None, processes: int | None, no_worker: bool) -> int:
+    """Serve the API and the console, with a worker for syncs beside them, until SIGTERM or Ctrl-C.
 
     One line on stdout says where, as soon as all processes answer; the log goes to stderr. On SIGTERM nothing more is accepted, what is under way is
     finished, and the exit code is 0. A second signal does not wait.
@@ -46,7 +46,7 @@ def serve(config: Config, host: str | None, port: int | None, processes: int | N
             click.echo(f"reservoir is ready at {url} (store: {place.words})")
             return True
 
-        return serve_on(config, listener, ready)
+        return serve_on(config, listener, ready, worker=not no_worker)
 
 
 def with_server(config: Config, host: str | None, port: int | None, processes: int | None) -> Config:
@@ -55,7 +55,7 @@ def with_server(config: Config, host: str | None, port: int | None, processes: i
     return config.model_copy(update={"server": config.server.model_copy(update=said)})
 
 
-def serve_on(config: Config, listener: socket.socket, ready: Callable[[Place], bool]) -> int:
+def serve_on(config: Config, listener: socket.socket, ready: Callable[[Place], bool], *, worker: bool = True) -> int:
     """Serves on the socket until it is told to stop, and returns the exit code. ``ready`` is told when all answer; if it returns False, that is the stop.
 
     **Raises**: EngineError; FailedError where a service runs on the directory already; SystemExit where it is told to stop before it serves.
@@ -75,7 +75,7 @@ def serve_on(config: Config, listener: socket.socket, ready: Callable[[Place], b
             with signals.raising():
                 engine = EmbeddedEngine.start(config.data_dir, wait_s=LEAVING_S)
             place = Place(engine.engine.url, engine.engine)
-        supervisor = Supervisor(config, signals, listener, place, engine)
+        supervisor = Supervisor(config, signals, listener, place, engine, worker=worker)
         at_the_end.callback(supervisor.stop_engine)
 
         def announce() -> bool:

@@ -9,17 +9,19 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
 from reservoir import metrics
 from reservoir.cli.failing import FAILED, report, sentence
 from reservoir.cli.opening import Place, run
-from reservoir.cli.serving_process import GRACE_S, LINGER_S, WRITTEN_S, serve_requests, tie_to
+from reservoir.cli.serving_process import GRACE_S, LINGER_S, READY, WRITTEN_S, serve_requests, tie_to
 from reservoir.cli.signals import Signals
+from reservoir.cli.worker import work
 from reservoir.config import Config
 from reservoir.storage.embedded import EmbeddedEngine, EngineError
 
@@ -55,19 +57,21 @@ class Backoff:
 
 @dataclass(slots=True)
 class _Seat:
-    """Where a process serves, and another one after it."""
+    """Where a process serves, or works on syncs, and another one after it."""
 
     backoff: Backoff
+    works: bool = False
     pid: int | None = None
     channel: socket.socket | None = None
     ready: bool = False
 
 
 class Supervisor:
-    """Keeps so many processes serving as the config says."""
+    """Keeps so many processes serving as the config says, and, once they serve, one beside them that works on syncs."""
 
-    def __init__(self, config: Config, signals: Signals, listener: socket.socket, place: Place, engine: EmbeddedEngine | None) -> None:
+    def __init__(self, config: Config, signals: Signals, listener: socket.socket, place: Place, engine: EmbeddedEngine | None, *, worker: bool) -> None:
         self._config = config
+        self._worker = worker
         self._signals = signals
         self._listener = listener
         self.place = place
@@ -96,6 +100,7 @@ class Supervisor:
                     self._announced = True
                     if not announce():
                         break
+                    self._seats += [_Seat(Backoff(), works=True)] if self._worker else []
         finally:
             drained = self._drain()
         return 0 if drained else FAILED
@@ -113,6 +118,12 @@ class Supervisor:
             return False
         self._seats += [_Seat(Backoff()) for _ in range(self._config.server.processes - len(self._seats))]
         return all(seat.ready for seat in self._seats)
+
+    def _duty(self, seat: _Seat, channel: socket.socket) -> Coroutine[Any, Any, None]:
+        """What the process of a seat does until its end."""
+        if seat.works:
+            return work(self._config, self.place.url, told=lambda: channel.send(READY), channel=channel)
+        return serve_requests(self._config, self.place.url, self._listener, channel)
 
     def _start_due(self) -> None:
         for seat in self._seats:
@@ -143,7 +154,7 @@ class Supervisor:
             tie_to(parent)
             metrics.sit(number)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD))
-            run(serve_requests(self._config, self.place.url, self._listener, theirs))
+            run(self._duty(self._seats[number], theirs))
             code = 0
         except Exception as error:  # noqa: BLE001 - whatever it is, it is said, and the process ends here
             if self._announced:
@@ -179,7 +190,9 @@ class Supervisor:
                     click.echo(f"A process ended before it was ready to serve ({_how(code)}).", err=True)
                 return code if code > 0 else FAILED
             pause_s = seat.backoff.ended()
-            log.error("the process %d, which served, ended (%s); another is started in %g s", pid, _how(code), pause_s)
+            log.error(
+                "the process %d, which %s, ended (%s); another is started in %g s", pid, "worked on syncs" if seat.works else "served", _how(code), pause_s
+            )
         return None
 
     def _left(self, seat: _Seat) -> None:

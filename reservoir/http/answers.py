@@ -4,11 +4,14 @@ from collections.abc import Mapping
 
 import orjson
 
+from reservoir.domain.advice import advice
 from reservoir.domain.claims import Claim, Granted, Reservation
 from reservoir.domain.history import Entry
 from reservoir.domain.lists import ListState, Rejection, Sync
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.domain.times import rfc3339
+from reservoir.integrations.base import integrations
+from reservoir.integrations.source import Checked
 from reservoir.storage.lists import ListedMember
 from reservoir.storage.prospects import FoundProspect
 from reservoir.storage.syncs import unknown_prospect_json
@@ -175,7 +178,7 @@ def list_state(told: ListState) -> dict[str, object]:
         "truncated": told.truncated,
         "clogged": counts.clogged,
         "next_available_at": time(told.next_available_at_ms),
-        "advice": None,
+        "advice": advice(told, integrations()[definition.integration].unclog, definition.sync.get("fetch") != "first_page"),
         "write_back": None,
         "last_sync": None if told.last_sync is None else sync(told.last_sync),
     }
@@ -214,6 +217,16 @@ def _sync_error(told: Mapping[str, object]) -> dict[str, object]:
     status, title = SYNC_PROBLEMS[slug]
     candidates = {"candidates": told["candidates"]} if "candidates" in told else {}
     return {"type": f"/problems/{slug}", "title": title, "status": told.get("status", status), "detail": told["detail"], **candidates}
+
+
+def checked(told: Checked) -> dict[str, object]:
+    """What a connection may and may not do."""
+    return {"connected": True, "user": told.user, "may": list(told.may), "may_not": list(told.may_not), "budget": dict(told.budget)}
+
+
+def not_connected(reason: str) -> dict[str, object]:
+    """The same of one that cannot log in."""
+    return {"connected": False, "user": None, "may": [], "may_not": [f"log in: {reason}"], "budget": {}}
 
 
 def member(told: ListedMember) -> dict[str, object]:

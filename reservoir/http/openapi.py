@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from reservoir import __version__
-from reservoir.http import answers, prospect_shapes, schemas
+from reservoir.http import answers, integration_shapes, prospect_shapes, schemas
 from reservoir.http.history_shapes import History
 from reservoir.http.query import PARAMETERS
 from reservoir.http.rep_shapes import Removals, WasReset
@@ -42,7 +42,8 @@ WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, Removals, WasReset, WriteBackSetting, History, *prospect_shapes.MODELS]
+    more = (Removals, WasReset, WriteBackSetting, History)
+    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, *integration_shapes.MODELS, *more, *prospect_shapes.MODELS]
     modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
     _, found = models_json_schema(modes, ref_template=_REF)
     paths: dict[str, dict[str, object]] = {}

@@ -6,7 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reservoir.domain.claims import DialingMode
 from reservoir.domain.lists import MemberStatus, SyncState
-from reservoir.domain.reservation_timeout import Unit
 from reservoir.domain.settings import Scope
 
 Time = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", description="RFC 3339, UTC, milliseconds")]
@@ -240,37 +239,6 @@ class Members(Shape):
     next_cursor: str | None
 
 
-class TimeoutSetting(Shape):
-    """The reservation timeout."""
-
-    unit: Unit
-    duration: int
-
-
-class MultiRepDialingSetting(Shape):
-    """The setting of one integration, with who set it."""
-
-    enabled: bool
-    reservation_timeout: TimeoutSetting
-    updated_at: Time | None
-    updated_by: str | None
-
-
-class Integration(Shape):
-    """An integration: whether it is connected, and its setting."""
-
-    integration: str
-    connected: bool
-    multi_rep_dialing: MultiRepDialingSetting
-
-
-class Integrations(Shape):
-    """All integrations."""
-
-    items: list[Integration]
-    next_cursor: str | None
-
-
 class Org(Shape):
     """The org."""
 
@@ -320,9 +288,6 @@ MODELS: tuple[type[BaseModel], ...] = (
     Member,
     Members,
     Sync,
-    MultiRepDialingSetting,
-    Integration,
-    Integrations,
     Org,
     ApiKey,
     ApiKeys,

@@ -9,6 +9,7 @@ from reservoir.http import answers, bodies
 from reservoir.http.finding import find_integration, find_key
 from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
 from reservoir.integrations.base import integrations
+from reservoir.integrations.source import CrmError, PassingError, WaitError
 
 
 async def list_integrations(visit: Visit, _: None) -> Answer:
@@ -22,6 +23,16 @@ async def get_integration(visit: Visit, _: None) -> Answer:
     name = visit.integration()
     await _require_current(visit)
     return Answer(_integration(visit, name))
+
+
+async def check_integration(visit: Visit, _: bodies.Empty) -> Answer:
+    """What the connection may and may not do. That it cannot log in is an answer, too."""
+    name = visit.integration()
+    await _require_current(visit)
+    try:
+        return Answer(answers.checked(await visit.services.connections.check(visit.org.id, name)))
+    except (CrmError, PassingError, WaitError) as error:
+        return Answer(answers.not_connected(str(error)))
 
 
 async def get_multi_rep_dialing(visit: Visit, _: None) -> Answer:
@@ -101,10 +112,9 @@ def _org(visit: Visit) -> Answer:
 
 
 def _integration(visit: Visit, name: str) -> dict[str, object]:
-    configured = visit.services.config.orgs.get(visit.org.id)
     return {
         "integration": name,
-        "connected": name == "csv" or getattr(configured, name, None) is not None,
+        "connected": visit.services.connections.has(visit.org.id, name),
         "multi_rep_dialing": answers.multi_rep_dialing(visit.org.settings[name]),
     }
 
@@ -121,6 +131,17 @@ ROUTES = (
         "Read one integration",
         find=find_integration,
         answer="Integration",
+        problems=("integration-not-found",),
+    ),
+    Route(
+        "POST",
+        "/v1/integrations/{integration}/check",
+        check_integration,
+        "admin",
+        "Look at what a connection may and may not do",
+        body=bodies.Empty,
+        find=find_integration,
+        answer="Checked",
         problems=("integration-not-found",),
     ),
     Route(

@@ -154,7 +154,8 @@ class OrgStore:
             return False
         self._known.pop(org_id, None)
         await self.store.command("SREM", keys.ORGS, org_id)
-        await self.store.command("ZREM", keys.ACTIVE, org_id)
+        for marked in (keys.ACTIVE, keys.SYNCING):
+            await self.store.command("ZREM", marked, org_id)
         while reply[0] == b"deleting":
             reply = await self.store.run(script("delete_org"), prefix, text(reply[2]))
         if await self.store.command("EXISTS", f"{prefix}generation"):  # somebody made it anew meanwhile

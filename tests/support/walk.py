@@ -69,6 +69,7 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "reset": lambda named: Request({"rep": named.rep}),
     "list_integrations": lambda _: NOTHING,
     "get_integration": lambda _: NOTHING,
+    "check_integration": lambda _: Request({}),
     "get_multi_rep_dialing": lambda _: NOTHING,
     "patch_multi_rep_dialing": lambda _: Request({"enabled": True}, content=MERGE_PATCH),
     "get_write_back": lambda _: NOTHING,

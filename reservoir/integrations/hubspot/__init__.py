@@ -8,6 +8,10 @@ from reservoir.integrations.source import Pace, Source
 
 _ID = re.compile(r"[1-9][0-9]{0,19}")
 
+UNCLOG = (
+    'So that they leave by themselves, add to the list in HubSpot a filter such as "Last contacted is not today", or one on a lead status that a call changes.'
+)
+
 
 def prospect_id(text: str) -> str:
     """The contact's id itself, if it is one: a decimal number of at most 20 digits, written in the one way that there is.

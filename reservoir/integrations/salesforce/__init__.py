@@ -8,7 +8,14 @@ from reservoir.integrations.salesforce.ids import prospect_id
 from reservoir.integrations.salesforce.query import refuses_query
 from reservoir.integrations.source import Pace, Source
 
-__all__ = ["connect", "prospect_id", "refuses_query"]
+__all__ = ["KINDS", "UNCLOG", "connect", "prospect_id", "refuses_query"]
+
+KINDS = ("report", "list_view", "soql", "campaign")
+
+UNCLOG = (
+    'So that they leave by themselves, add to the report in Salesforce a cross filter "without Activities" whose date is TODAY, '
+    "or a filter on a status that a call changes."
+)
 
 
 def connect(config: SalesforceConfig, pace: Pace) -> Source:
