@@ -1,0 +1,185 @@
+"""A sync of many members by a worker of its own, while dialers claim: how long claims take with and without it, in one run, and the worker's memory."""
+
+import argparse
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from benchmarks import filling
+from reservoir.config import Config
+from reservoir.domain.lists import ListDefinition, Sync
+from reservoir.storage.embedded import EmbeddedEngine
+from reservoir.wiring import Services, services
+
+SOURCE = """
+from reservoir.config import Table
+from reservoir.domain.prospects import Member, Phone
+from reservoir.integrations.base import Integration
+from reservoir.integrations.source import Checked, Page
+
+
+class Settings(Table):
+    members: int
+
+
+class Big:
+    def __init__(self, settings, pace):
+        self._members = settings.members
+
+    def pages(self, wanted, cursor):
+        for start in range(cursor["from"] if cursor else 0, self._members, 1000):
+            end = min(start + 1000, self._members)
+            members = tuple(
+                Member("big", str(number), f"Dana Ito {number}", (Phone("mobile", "+14155550100"),), "Northwind Traders", "Head of Operations",
+                       fields={"email": f"dana.{number}@northwind.example"})
+                for number in range(start, end)
+            )
+            yield Page(members, cursor={"from": end} if end < self._members else None, total=self._members)
+
+    def check(self):
+        return Checked(None, (), (), {})
+
+    def close(self):
+        pass
+
+
+integration = Integration("big", str.strip, ("all",), Big, Settings)
+"""
+DIALERS = 4
+QUIET_S = 10.0
+
+
+def install(directory: Path) -> str:
+    """Puts the source where a process finds it."""
+    info = directory / "big-1.0.dist-info"
+    info.mkdir(parents=True)
+    (directory / "big.py").write_text(SOURCE)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: big\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[reservoir.integrations]\nbig = big:integration\n")
+    return str(directory)
+
+
+async def claim(url: str, key: str, until: asyncio.Event) -> list[float]:
+    """How long each claim took (ms), by a few dialers who claim one after the other."""
+    took: list[float] = []
+
+    async def dial(http: aiohttp.ClientSession, number: int) -> None:
+        while not until.is_set():
+            body = {"rep": f"rep-{number}", "session": f"s-{number}", "mode": "power"}
+            begun = time.perf_counter()
+            async with http.post(f"{url}/v1/lists/{filling.LIST}/claims", json=body, headers={"Authorization": f"Bearer {key}"}) as answer:
+                await answer.read()
+                if answer.status not in {200, 201}:
+                    raise RuntimeError(f"a claim was answered {answer.status}")
+            took.append((time.perf_counter() - begun) * 1_000)
+            await asyncio.sleep(0.02)
+
+    async with aiohttp.ClientSession() as http:
+        await asyncio.gather(*(dial(http, number) for number in range(DIALERS)))
+    return took
+
+
+def memory_mb(pid: int, field: str) -> float:
+    """A process's memory as the system counts it."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+async def measured(url: str, key: str, work: "asyncio.Future[Any]") -> list[float]:
+    """The claims while something goes on."""
+    until = asyncio.Event()
+    work.add_done_callback(lambda _: until.set())
+    took = await claim(url, key, until)
+    await work
+    return took
+
+
+async def synced(opened: Services, pid: int, total: int) -> list[float]:
+    """Asks for the sync and waits for its end; the worker's memory at each tenth."""
+    org = await filling.current(opened)
+    await opened.syncs.ask(org, "big")
+    seen: list[float] = []
+    while True:
+        run = await opened.syncs.newest(org, "big")
+        if not isinstance(run, Sync):
+            raise TypeError(run.detail)
+        if run.fetched * 10 // total > len(seen):
+            seen.append(memory_mb(pid, "VmRSS"))
+        if run.state in {"done", "failed"}:
+            if run.state == "failed" or run.fetched != total:
+                raise RuntimeError(f"it is {run}")
+            return seen
+        await asyncio.sleep(0.1)
+
+
+def told(name: str, took: list[float]) -> str:
+    """One line of figures."""
+    cuts = statistics.quantiles(took, n=100)
+    return f"{name:14} {len(took):6} claims   p50 {cuts[49]:6.2f} ms   p95 {cuts[94]:6.2f} ms   p99 {cuts[98]:6.2f} ms"
+
+
+def started(directory: Path, environ: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
+    """A process of reservoir."""
+    return subprocess.Popen([sys.executable, "-m", "reservoir", *words], cwd=directory, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+async def main(members: int, directory: Path, environ: dict[str, str], url: str) -> None:
+    """Quiet, a sync, quiet again."""
+    async with services(Config(), url) as opened:
+        key = await filling.fill(opened, 20_000)
+        org = await filling.current(opened)
+        await opened.lists.create(org, ListDefinition("big", "Big", "big", {"kind": "all", "id": "x"}, {}, 0), exact=True, by="bench")
+    serve = started(directory, environ, "serve", "--port", "8479", "--no-worker")
+    worker = started(directory, environ, "worker")
+    try:
+        await ready("http://127.0.0.1:8479")
+        async with services(Config(), url) as opened:
+            at = "http://127.0.0.1:8479"
+            before = await measured(at, key, asyncio.ensure_future(asyncio.sleep(QUIET_S)))
+            idle_mb = memory_mb(worker.pid, "VmRSS")
+            begun = time.perf_counter()
+            work = asyncio.ensure_future(synced(opened, worker.pid, members))
+            during = await measured(at, key, work)
+            took_s = time.perf_counter() - begun
+            after = await measured(at, key, asyncio.ensure_future(asyncio.sleep(QUIET_S)))
+            print(told("without", before), told("with the sync", during), told("without again", after), sep="\n")
+            grown = ", ".join(f"{one:.0f}" for one in work.result())
+            print(f"{members:,} members in {took_s:.1f} s; the worker's memory: {idle_mb:.0f} MB idle, then at each tenth {grown} MB")
+    finally:
+        for process in (worker, serve):
+            process.terminate()
+            process.wait()
+
+
+async def ready(url: str) -> None:
+    """The service answers."""
+    async with aiohttp.ClientSession() as http:
+        while True:
+            try:
+                async with http.get(f"{url}/readyz") as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                await asyncio.sleep(0.05)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--members", type=int, default=100_000)
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        place = Path(home)
+        path = os.pathsep.join([str(Path.cwd()), install(place / "site")])
+        sys.path.append(str(place / "site"))
+        with EmbeddedEngine.start(place / "data") as engine:
+            found = engine.engine.url
+            environ = {**os.environ, "PYTHONPATH": path, "RESERVOIR_REDIS__URL": found, "RESERVOIR_ORGS__BENCH__BIG__MEMBERS": str(wanted.members)}
+            asyncio.run(main(wanted.members, place, environ, found))
