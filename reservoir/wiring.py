@@ -23,9 +23,11 @@ from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from reservoir.storage.syncs import SyncStore
 from reservoir.storage.why import WhyStore
+from reservoir.storage.write_back import WriteBackStore
 from reservoir.sync.connections import Connections
 from reservoir.sync.imports import Imports
 from reservoir.sync.worker import Worker
+from reservoir.sync.write_back import WriteBack
 
 
 class UnsafeStoreError(Exception):
@@ -44,6 +46,7 @@ class Services:
     claims: ClaimStore
     reservations: ReservationStore
     history: HistoryStore
+    write_back: WriteBackStore
     prospects: ProspectStore
     why: WhyStore
     lists: ListStore
@@ -74,7 +77,8 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
         _refuse_unsafe(await inspect(store, durability), allow_unsafe=config.redis.allow_unsafe)
         orgs = OrgStore(store, tuple(integrations()))
         lists, settings, syncs = ListStore(orgs), SettingsStore(orgs), SyncStore(orgs)
-        claims = ClaimStore(orgs)
+        claims, history = ClaimStore(orgs), HistoryStore(orgs)
+        write_back = WriteBackStore(orgs, history)
         connections = Connections(orgs, BudgetStore(orgs), config.table_of)
         closing.push_async_callback(claims.waiting.close)
         yield Services(
@@ -85,7 +89,7 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             settings=settings,
             claims=claims,
             reservations=ReservationStore(orgs),
-            history=HistoryStore(orgs),
+            history=history,
             prospects=ProspectStore(orgs),
             why=WhyStore(orgs),
             lists=lists,
@@ -94,7 +98,8 @@ async def services(config: Config, url: str) -> AsyncIterator[Services]:
             syncs=syncs,
             imports=Imports(orgs, syncs),
             connections=connections,
-            worker=Worker(orgs, syncs, connections),
+            write_back=write_back,
+            worker=Worker(orgs, syncs, connections, beside=WriteBack(orgs, write_back, connections).run),
             settling=Settling(orgs, lists, settings, config.history.retention_days),
         )
 

@@ -75,6 +75,15 @@ class Sync:
 
 
 @dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is still to be written back into the CRM: how much, since when the oldest of it, and how much the CRM refused."""
+
+    pending: int
+    oldest_at_ms: int | None
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class ListState:
     """A list as it stands: definition, counts, and what its runs left behind."""
 
@@ -85,5 +94,6 @@ class ListState:
     multi_rep_dialing: bool
     next_available_at_ms: int | None
     last_sync: Sync | None = None
+    write_back: Backlog | None = None
     lacking: str | None = None
     """What the last complete reading found that the source lacks, in words for the admin."""

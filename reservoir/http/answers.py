@@ -7,7 +7,7 @@ import orjson
 from reservoir.domain.advice import advice
 from reservoir.domain.claims import Claim, Granted, Reservation
 from reservoir.domain.history import Entry
-from reservoir.domain.lists import ListState, Rejection, Sync
+from reservoir.domain.lists import Backlog, ListState, Rejection, Sync
 from reservoir.domain.settings import ApiKey, MultiRepDialing, OrgProfile
 from reservoir.domain.times import rfc3339
 from reservoir.integrations.base import integrations
@@ -179,9 +179,14 @@ def list_state(told: ListState) -> dict[str, object]:
         "clogged": counts.clogged,
         "next_available_at": time(told.next_available_at_ms),
         "advice": advice(told, integrations()[definition.integration].unclog, definition.sync.get("fetch") != "first_page"),
-        "write_back": None,
+        "write_back": None if told.write_back is None or not integrations()[definition.integration].has_source else backlog(told.write_back),
         "last_sync": None if told.last_sync is None else sync(told.last_sync),
     }
+
+
+def backlog(told: Backlog) -> dict[str, object]:
+    """What is still to be written back."""
+    return {"pending": told.pending, "oldest_at": time(told.oldest_at_ms), "failed": told.failed}
 
 
 def sync(told: Sync) -> dict[str, object]:
@@ -201,7 +206,7 @@ def sync(told: Sync) -> dict[str, object]:
         "truncated": told.truncated,
         "started_at": rfc3339(told.started_at_ms),
         "finished_at": time(told.finished_at_ms),
-        "error": None if told.error is None else _sync_error(told.error),
+        "error": None if told.error is None else run_error(told.error),
     } | ({} if told.resumes_at_ms is None else {"resumes_at": rfc3339(told.resumes_at_ms)})
 
 
@@ -211,7 +216,7 @@ def rejection(row: Rejection) -> dict[str, object]:
     return where | {"detail": row.detail} | ({"kept": True} if row.kept else {})
 
 
-def _sync_error(told: Mapping[str, object]) -> dict[str, object]:
+def run_error(told: Mapping[str, object]) -> dict[str, object]:
     """Why a run failed, or waits. The status is the CRM's, where it told one."""
     slug = str(told["type"])
     status, title = SYNC_PROBLEMS[slug]

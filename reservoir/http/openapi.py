@@ -13,13 +13,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from reservoir import __version__
-from reservoir.http import answers, integration_shapes, prospect_shapes, schemas
+from reservoir.http import answers, integration_shapes, prospect_shapes, schemas, write_back_shapes
 from reservoir.http.history_shapes import History
 from reservoir.http.query import PARAMETERS
 from reservoir.http.rep_shapes import Removals, WasReset
 from reservoir.http.routes import ROUTES
 from reservoir.http.visit import Route
-from reservoir.http.write_back_shapes import WriteBackSetting
 
 _REF = "#/components/schemas/{model}"
 
@@ -42,8 +41,8 @@ WITH_BODY = ("malformed-json", "body-incomplete", "body-too-large", "unsupported
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
     bodies = sorted({route.body for route in ROUTES if route.body}, key=lambda model: model.__name__)
-    more = (Removals, WasReset, WriteBackSetting, History)
-    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, *integration_shapes.MODELS, *more, *prospect_shapes.MODELS]
+    more: tuple[type[BaseModel], ...] = (*integration_shapes.MODELS, *prospect_shapes.MODELS, *write_back_shapes.MODELS, Removals, WasReset, History)
+    models: list[type[BaseModel]] = [*bodies, *schemas.MODELS, *more]
     modes: list[tuple[type[BaseModel], Any]] = [(model, "validation") for model in models]
     _, found = models_json_schema(modes, ref_template=_REF)
     paths: dict[str, dict[str, object]] = {}

@@ -196,6 +196,14 @@ class Sync(Shape):
     resumes_at: Time | None = Field(default=None, description="while it waits")
 
 
+class Backlog(Shape):
+    """What is still to be written back into the CRM, since when the oldest of it, and how much the CRM refused."""
+
+    pending: int
+    oldest_at: Time | None
+    failed: int
+
+
 class List(Shape):
     """A list as it stands."""
 
@@ -212,7 +220,7 @@ class List(Shape):
     clogged: float
     next_available_at: Time | None
     advice: str | None
-    write_back: dict[str, Any] | None
+    write_back: Backlog | None
     last_sync: Sync | None
 
 

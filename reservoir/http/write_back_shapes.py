@@ -1,6 +1,8 @@
 """The shapes of write-back."""
 
-from reservoir.http.schemas import Shape, Time
+from typing import Literal
+
+from reservoir.http.schemas import Backlog, Problem, Shape, Time
 
 
 class MappedOutcome(Shape):
@@ -16,5 +18,33 @@ class WriteBackSetting(Shape):
 
     log_calls: bool
     dispositions: dict[str, MappedOutcome]
+    write_back: Backlog | None
     updated_at: Time | None
     updated_by: str | None
+
+
+class WriteBackFailure(Shape):
+    """A call, or the field changes of a disposition, that the CRM refused."""
+
+    id: str
+    claim: str
+    prospect: str
+    what: Literal["call", "fields"]
+    at: Time
+    error: Problem
+
+
+class WriteBackFailures(Shape):
+    """A page of what the CRM refused, in the order of its refusal."""
+
+    items: list[WriteBackFailure]
+    next_cursor: str | None
+
+
+class Retrying(Shape):
+    """How many are tried again."""
+
+    retrying: int
+
+
+MODELS = (WriteBackSetting, WriteBackFailures, Retrying)

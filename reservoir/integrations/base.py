@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from reservoir.domain.ids import INTEGRATION
 from reservoir.integrations.source import Pace, Source
+from reservoir.integrations.writer import Writer
 
 ENTRY_POINTS = "reservoir.integrations"
 """The entry point group in which another package offers an Integration."""
@@ -22,14 +23,15 @@ class Integration:
 
     **Shape**: ``prospect_id`` gives a record's canonical id, or raises ``InvalidError`` with a sentence; a canonical id stays as it is. ``kinds`` are the kinds
     of source that a list can be synced from; without any, its members are put in. ``connect`` opens a connection with the org's table of the config
-    (``[orgs.ID.NAME]``), in the thread that will use it; ``table`` is that table's model. ``unclog`` tells an admin what to add to the source in that CRM, so
-    that who was called leaves it by themselves.
+    (``[orgs.ID.NAME]``), in the thread that will use it, ``writer`` the same to write back; ``table`` is that table's model. ``unclog`` tells an admin what to
+    add to the source in that CRM, so that who was called leaves it by themselves.
     """
 
     name: str
     prospect_id: Callable[[str], str]
     kinds: tuple[str, ...] = ()
     connect: Callable[[Any, Pace], Source] | None = field(default=None)
+    writer: Callable[[Any, Pace], Writer] | None = field(default=None)
     table: type[BaseModel] | None = None
     unclog: str | None = None
 
@@ -51,7 +53,7 @@ def integrations() -> Mapping[str, Integration]:
         "salesforce": Integration(
             "salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign"), salesforce.connect, unclog=salesforce.UNCLOG
         ),
-        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect, unclog=hubspot.UNCLOG),
+        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect, hubspot.writer, unclog=hubspot.UNCLOG),
         "csv": Integration("csv", csv.prospect_id),
     }
     for origin, offered in _offered():

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from reservoir.domain.claims import Reservation
-from reservoir.domain.lists import Counts, ListDefinition, ListState, MemberStatus, Rejection, Sync, SyncState
+from reservoir.domain.lists import Backlog, Counts, ListDefinition, ListState, MemberStatus, Rejection, Sync, SyncState
 from reservoir.domain.refusals import Refused
 from reservoir.storage import replies
 from reservoir.storage.history import changed
@@ -159,7 +159,8 @@ def _told(definition: ListDefinition) -> dict[str, object]:
 def _state(org: Org, id_: str, told: object, now_ms: int) -> ListState | None:
     if told is None:
         return None
-    kept, run, members, available, held, reserved, undialable, next_at = items(told)
+    kept, run, members, available, held, reserved, undialable, next_at, backlog = items(told)
+    pending, oldest, failed = items(backlog)
     fields = flat_hash(kept)
     integration = fields["integration"].decode()
     setting = org.settings.get(integration)
@@ -178,6 +179,7 @@ def _state(org: Org, id_: str, told: object, now_ms: int) -> ListState | None:
         multi_rep_dialing=setting is not None and setting.enabled,
         next_available_at_ms=optional_integer(next_at),
         last_sync=sync_of(id_, flat_hash(run), now_ms),
+        write_back=None if org.profile.sandbox else Backlog(integer(pending), optional_integer(oldest), integer(failed)),
         lacking=fields.get("advice", b"").decode() or None,
     )
 

@@ -26,6 +26,7 @@ Verb = Literal[
     "extend",
     "fail_sync",
     "finish_sync",
+    "follow_write_back",
     "hold_sync",
     "import_page",
     "leave_waiting",
@@ -45,18 +46,22 @@ Verb = Literal[
     "read_taken",
     "read_why_list",
     "read_why_one",
+    "read_write_back",
     "release",
     "reset",
     "restore",
+    "retry_write_back",
     "settle",
+    "settle_write_back",
     "spend",
     "sweep_list",
     "take_sync",
+    "take_write_back",
     "tend_waiting",
     "tidy_search",
 ]
 
-SHARED = ("prelude", "removing", "skipping", "granting", "waiting", "finding", "syncing")
+SHARED = ("prelude", "removing", "skipping", "granting", "waiting", "finding", "writing", "syncing")
 
 _NAMES = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _WORD = re.compile(r"\w+")

@@ -6,6 +6,7 @@ from typing import Any
 
 from reservoir.integrations.base import integrations
 from reservoir.integrations.source import Checked, CrmError, Source
+from reservoir.integrations.writer import Writer
 from reservoir.storage.budgets import BudgetStore
 from reservoir.storage.orgs import OrgStore
 from reservoir.sync.pacing import SharedPace
@@ -37,6 +38,18 @@ class Connections:
             detail = f"This service has no connection to {integration} for the org {org_id}: its operator must put a table {table} into the config."
             raise CrmError("crm-not-connected", detail)
         connect, pace = offered.connect, SharedPace(self._orgs, self._budgets, org_id, integration, anew=anew)
+        return lambda: connect(kept, pace)
+
+    def writes(self, org_id: str, integration: str) -> bool:
+        """Whether the org is connected to a CRM that can be written into."""
+        return integrations()[integration].writer is not None and self._tables(org_id, integration) is not None
+
+    def writer(self, org_id: str, integration: str) -> Callable[[], Writer]:
+        """What opens the writer, to be called in the thread that will use it, where the org has one (`writes`)."""
+        connect, kept = integrations()[integration].writer, self._tables(org_id, integration)
+        if connect is None:
+            raise ValueError(f"nothing can be written into {integration}")
+        pace = SharedPace(self._orgs, self._budgets, org_id, integration)
         return lambda: connect(kept, pace)
 
     async def check(self, org_id: str, integration: str) -> Checked:

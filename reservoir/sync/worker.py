@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from reservoir.domain.times import DAY_MS, SECOND_MS
@@ -29,11 +30,21 @@ log = logging.getLogger(__name__)
 class Worker:
     """Looks for syncs that are due and runs them. An org in which nothing about syncs changes, and nothing is due, costs nothing."""
 
-    def __init__(self, orgs: OrgStore, syncs: SyncStore, connections: Connections, *, pauses_s: tuple[float, ...] = PAUSES_S) -> None:
+    def __init__(
+        self,
+        orgs: OrgStore,
+        syncs: SyncStore,
+        connections: Connections,
+        *,
+        pauses_s: tuple[float, ...] = PAUSES_S,
+        beside: Callable[[asyncio.Event], Awaitable[None]] | None = None,
+    ) -> None:
+        """``beside`` works beside it, until both are told to stop."""
         self._orgs = orgs
         self._syncs = syncs
         self._connections = connections
         self._pauses_s = pauses_s
+        self._beside = beside
         self._next_ms: dict[str, int] = {}
         self._refilling: set[str] = set()
         self._looked_ms: int | None = None
@@ -41,6 +52,7 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until it is told to stop, and then to the edge of each page that it is at. A store that is away is waited for."""
+        beside = asyncio.ensure_future(self._beside(stop)) if self._beside is not None else None
         while not stop.is_set():
             try:
                 await self.turn(stop)
@@ -49,6 +61,8 @@ class Worker:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), EVERY_S)
         await self.idle()
+        if beside is not None:
+            await beside
 
     async def idle(self) -> None:
         """Returns when no run is under way."""

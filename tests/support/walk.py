@@ -73,6 +73,8 @@ REQUESTS: Mapping[str, Callable[[Named], Request]] = {
     "get_multi_rep_dialing": lambda _: NOTHING,
     "patch_multi_rep_dialing": lambda _: Request({"enabled": True}, content=MERGE_PATCH),
     "get_write_back": lambda _: NOTHING,
+    "list_failures": lambda _: NOTHING,
+    "retry": lambda _: Request({}),
     "patch_write_back": lambda _: Request({"dispositions": {"wrong_number": {"remove": True}}}, content=MERGE_PATCH),
     "get_org": lambda _: NOTHING,
     "patch_org": lambda _: Request({"name": "Renamed"}, content=MERGE_PATCH),

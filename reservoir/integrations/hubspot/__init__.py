@@ -5,6 +5,7 @@ import re
 from reservoir.config import HubspotConfig
 from reservoir.domain.refusals import InvalidError
 from reservoir.integrations.source import Pace, Source
+from reservoir.integrations.writer import Writer
 
 _ID = re.compile(r"[1-9][0-9]{0,19}")
 
@@ -28,3 +29,10 @@ def connect(config: HubspotConfig, pace: Pace) -> Source:
     from reservoir.integrations.hubspot.source import HubspotSource  # 0.3 s and 22 MB, for those who sync from HubSpot
 
     return HubspotSource(config, pace)
+
+
+def writer(config: HubspotConfig, pace: Pace) -> Writer:
+    """The same connection, to write back."""
+    from reservoir.integrations.hubspot.writer import HubspotWriter
+
+    return HubspotWriter(config, pace)

@@ -24,7 +24,7 @@ async def test_a_list_is_told_whole(admin: Caller) -> None:
     assert told == {
         "id": "q4-west", "name": "Q4 West", "integration": "salesforce", "source": REPORT, "sync": plan, "created_at": told["created_at"],
         "multi_rep_dialing": False, "counts": {"members": 0, "available": 0, "held": 0, "reserved": 0, "undialable": 0}, "fetched": 0, "truncated": False,
-        "clogged": 0, "next_available_at": None, "advice": None, "write_back": None, "last_sync": None,
+        "clogged": 0, "next_available_at": None, "advice": None, "write_back": {"pending": 0, "oldest_at": None, "failed": 0}, "last_sync": None,
     }  # fmt: skip
     assert (await admin.get("/v1/lists/q4-west")).json == told
 

@@ -1,14 +1,18 @@
 """Write-back's setting over HTTP, and what of it takes effect at once: the remove."""
 
+import json
 from typing import Any
 
 import pytest
 
-from tests.support.service import App, Caller, ids_of
+from tests.support.builders import Bench
+from tests.support.commands import Commands
+from tests.support.service import App, Caller, at, ids_of
 
 HUBSPOT = "/v1/integrations/hubspot/write-back"
 CSV = "/v1/integrations/csv/write-back"
-OFF = {"log_calls": False, "dispositions": {}, "updated_at": None, "updated_by": None}
+OFF = {"log_calls": False, "dispositions": {}, "updated_at": None, "updated_by": None, "write_back": None}
+NOTHING_LEFT = {"pending": 0, "oldest_at": None, "failed": 0}
 WORKING = {"fields": {"Lead.Status": "Working"}, "remove": False, "call_outcome": None}
 
 
@@ -21,7 +25,8 @@ async def test_it_is_off_until_an_admin_sets_it(app: App) -> None:
     """For every integration, csv too."""
     acme = await app.org("acme")
     for name in ("salesforce", "hubspot", "csv"):
-        assert (await acme.get(f"/v1/integrations/{name}/write-back")).json == OFF
+        left = None if name == "csv" else NOTHING_LEFT
+        assert (await acme.get(f"/v1/integrations/{name}/write-back")).json == OFF | {"write_back": left}
 
 
 async def test_a_patch_is_merged(admin: Caller) -> None:
@@ -125,3 +130,73 @@ async def test_r10_a_mapped_outcome_removes_when_it_is_recorded(app: App, admin:
     assert (told["outcome"], told["remove"]) == ("busy", False)
     unlisted = (await admin.claim_one("q1")).json
     await admin.after(unlisted, "disposition", {"outcome": "busy"}, 200)
+
+
+# what is still to be written
+
+
+@pytest.fixture
+async def left(admin: Caller, client: Commands) -> Caller:
+    """Three calls of claims of west and one of none; the CRM refused one of west's, and the one of none."""
+    await admin.post("/v1/lists", {"name": "West", "integration": "hubspot", "source": {"kind": "list", "id": "42"}}, 201)
+    bench = Bench(client)
+    bench.generation = client("GET", bench.key("generation"))
+    client("HSET", bench.key("history-readers"), "write-back:hubspot", "0-0")
+    told = []
+    for number, claim in enumerate(("c1", "c2", "c3", "c4"), 1):
+        job = {"claim": claim, "what": "call", "prospect": f"100{number}", "rep": "ana", "at": f"{number}000", "rev": 0, "sent": 1}
+        told.append(json.dumps({"kind": "attempt", "job": job | ({"list": "west"} if number < 4 else {}), "due": str(1 << 45), "unsure": False}))
+    assert bench.call("follow_write_back", "hubspot", "0-0", "0-1", "{}", *told)[0] == "followed"
+    error = json.dumps({"type": "crm-permission", "detail": "The scope x is lacking.", "status": 403})
+    for claim in ("c3", "c4"):
+        assert bench.call("settle_write_back", "hubspot", 60_000, 3, f"{claim}:call", 0, "failed", error)[0] == "settled"
+    return admin
+
+
+async def test_what_is_left_is_told_of_a_list_and_of_the_whole(left: Caller) -> None:
+    """Claims by id are in the whole alone."""
+    assert (await left.get("/v1/lists/west")).json["write_back"] == {"pending": 2, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 1}
+    assert (await left.get(HUBSPOT)).json["write_back"] == {"pending": 2, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 2}
+    assert (await left.get("/v1/integrations/salesforce/write-back")).json["write_back"] == NOTHING_LEFT
+
+
+async def test_what_the_crm_refused_is_told_with_its_reason(left: Caller) -> None:
+    """In pages, in the order of its refusal."""
+    first = (await left.get(f"{HUBSPOT}/failures?limit=1")).json
+    (item,) = first["items"]
+    assert item == {
+        "id": "c3:call",
+        "claim": "c3",
+        "prospect": "1003",
+        "what": "call",
+        "at": item["at"],
+        "error": {"type": "/problems/crm-permission", "title": item["error"]["title"], "status": 403, "detail": "The scope x is lacking."},
+    }
+    assert at(item["at"]).year > 2000
+    second = (await left.get(f"{HUBSPOT}/failures?limit=1&cursor={first['next_cursor']}")).json
+    assert ([item["id"] for item in second["items"]], second["next_cursor"]) == (["c4:call"], None)
+    assert (await left.get("/v1/integrations/salesforce/write-back/failures")).json == {"items": [], "next_cursor": None}
+
+
+async def test_a_retry_makes_it_due_again_and_ends_a_pause(left: Caller, client: Commands) -> None:
+    """202 with how many; repeated, there are none."""
+    state = "reservoir:{acme}:write-back:hubspot:state"
+    assert client("HGET", state, "tries") == "3"
+    for count in (2, 0):
+        assert (await left.post(f"{HUBSPOT}/retry", {}, 202)).json == {"retrying": count}
+    assert client("HGET", state, "not_before") is None
+    assert (await left.get(HUBSPOT)).json["write_back"] == {"pending": 4, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 0}
+    assert (await left.get(f"{HUBSPOT}/failures")).json["items"] == []
+    (await left.post("/v1/integrations/pipedrive/write-back/retry", {}, 404)).refused(404, "integration-not-found")
+
+
+async def test_nothing_of_a_sandbox_org_goes_anywhere(app: App) -> None:
+    """Its settings are kept; there is nothing to be written, and the history is not followed."""
+    sandbox = await app.org("sand", sandbox=True)
+    told = (await sandbox.patch(HUBSPOT, {"log_calls": True})).json
+    assert (told["log_calls"], told["write_back"]) == (True, None)
+    await sandbox.post("/v1/lists", {"name": "West", "integration": "hubspot", "source": {"kind": "list", "id": "42"}}, 201)
+    assert (await sandbox.get("/v1/lists/west")).json["write_back"] is None
+    org = await app.services.orgs.get("sand", fresh=True)
+    assert org is not None
+    assert await app.services.write_back.followed(org) == []

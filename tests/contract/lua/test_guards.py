@@ -21,6 +21,12 @@ WRITES = tuple(verb for verb in VERBS if verb not in READS | BARE)
 _SHA1_OF_NOTHING = "da39a3ee5e6b4b0d3255bfef95601890afd80709"
 
 
+def attempt_told(claim: str) -> str:
+    """An attempt, as the reader of the history tells it."""
+    job = {"claim": claim, "what": "call", "prospect": "p1", "rep": "ana", "at": "1", "rev": 0, "sent": 0, "list": "west"}
+    return json.dumps({"kind": "attempt", "job": job, "due": "1", "unsure": False})
+
+
 class Full:
     """An org in which there is something for every verb to do."""
 
@@ -55,6 +61,9 @@ class Full:
         bench.generation = bench.server("GET", bench.key("generation"))
         bench.make_list("dry", [])
         bench.claim("dry", key="waits", waiting="wait process:1")
+        bench.server("HSET", bench.key("history-readers"), "write-back:csv", "0-0")
+        bench.call("follow_write_back", "csv", "0-0", "0-1", "{}", attempt_told("c1"), attempt_told("c2"))
+        bench.call("settle_write_back", "csv", 0, 0, "c2:call", 0, "failed", '{"type":"x","detail":"d","status":403}')
         self.saved: Saved = save(bench.server)
 
     def again(self) -> None:
@@ -95,6 +104,11 @@ class Full:
             "hold_sync": ("leads", "r2 t2", 60_000, 8_000, "", ""),
             "fail_sync": ("new", "r1", '{"type":"x"}'),
             "read_why_one": ("csv", "p1", "west", "ana"),
+            "follow_write_back": ("csv", "0-1", "0-2", "{}", attempt_told("c3")),
+            "take_write_back": ("csv", 60_000, 50),
+            "settle_write_back": ("csv", 0, 0, "c1:call", 0, "done", "77"),
+            "retry_write_back": ("csv",),
+            "read_write_back": ("csv", "", "", 100),
             "read_why_list": ("west", "ana", "0"),
             "erase_prospect": ("csv", "p1", "a test"),
             "read_prospects": ("csv", "p1", "p3", "p9"),

@@ -266,6 +266,8 @@ def test_a_lists_definition_and_newest_sync(bench: Bench) -> None:
 def test_an_org_at_one_generation(bench: Bench) -> None:
     """Its profile, keys and settings; no org, nothing."""
     bench.call("configure", "SET", "settings:csv", "", '{"enabled":true}', "settings.changed", "csv", "{}")
+    bench.generation = bench.server("GET", bench.key("generation"))
+    bench.call("configure", "SET", "write-back:csv", "", '{"log_calls":true}', "settings.changed", "csv", "{}")
     generation = bench.server("GET", bench.key("generation"))
     bench.generation = generation
     bench.call("configure", "HSET", "keys", "k1", '{"name":"n"}', "key.created", "", "{}")
@@ -273,7 +275,7 @@ def test_an_org_at_one_generation(bench: Bench) -> None:
     assert reply[0] == "org"
     assert reply[2] == int(generation) + 1
     assert json.loads(reply[3])["id"] == "acme"
-    assert reply[4:] == [["k1", '{"name":"n"}'], [None, '{"enabled":true}']]
+    assert reply[4:] == [["k1", '{"name":"n"}'], [None, '{"enabled":true}'], [None, '{"log_calls":true}']]
     assert Bench(bench.server, "zeta").call("read_org")[0] == "none"
 
 

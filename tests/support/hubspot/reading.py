@@ -117,13 +117,19 @@ class Reading:
 
     def owners(self, query: dict[str, str]) -> dict[str, Any]:
         limit, since = limited(query, OWNERS_MOST, 100), query.get("after", "")
-        there = [owner for owner, told in sorted(self._portal.owners.items()) if owner > since and not told.get("archived")]
+        active = {owner: told for owner, told in sorted(self._portal.owners.items()) if not told.get("archived")}
+        there = [owner for owner, told in active.items() if owner > since and query.get("email") in {None, told.get("email")}]
         told: dict[str, Any] = {"results": [{"id": owner, "archived": False, **self._portal.owners[owner]} for owner in there[:limit]]}
         return told | ({"paging": {"next": {"after": there[limit - 1]}}} if len(there) > limit else {})
 
     def properties(self, object_type: str) -> dict[str, Any]:
         names = self._portal.contact_properties if object_type in {"contacts", "0-1"} else self._portal.call_properties
         return {"results": [{"name": name, "label": name.title(), "type": "string", "fieldType": "text"} for name in sorted(names)]}
+
+    def call_property(self, name: str) -> dict[str, Any]:
+        if name not in self._portal.call_properties:
+            raise not_found(f"{name} does not exist")
+        return {"name": name, "label": name.title(), "type": "string", "fieldType": "text", "hasUniqueValue": name in self._portal.unique}
 
     def account(self) -> dict[str, Any]:
         return {"portalId": 4567, "accountType": "STANDARD", "timeZone": "US/Eastern", "uiDomain": "app-eu1.hubspot.com", "dataHostingLocation": "eu1"}

@@ -58,6 +58,7 @@ class Server:
              lambda it: write.associate(it.parts["id"], it.parts["contact"])),
             ("GET", "/crm/v3/owners/", OWNERS, lambda it: read.owners(it.query)),
             ("GET", "/crm/v3/owners/{id}", OWNERS, lambda it: read.owner(it.parts["id"], it.query)),
+            ("GET", "/crm/v3/properties/calls/{id}", CONTACTS, lambda it: read.call_property(it.parts["id"])),
             ("GET", "/crm/v3/properties/{id}", SCHEMAS, lambda it: read.properties(it.parts["id"])),
             ("GET", "/account-info/v3/details", "oauth", lambda _: read.account()),
             ("GET", "/account-info/v3/api-usage/daily/private-apps", "oauth", lambda _: read.daily_use()),

@@ -1,0 +1,262 @@
+"""Write-back, from the history into a portal of HubSpot's, by the real client."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from reservoir.config import HubspotConfig
+from reservoir.domain.claims import Claim
+from reservoir.domain.times import HOUR_MS
+from reservoir.domain.write_back import Mapped
+from reservoir.domain.write_back import WriteBack as Setting
+from reservoir.storage.budgets import BudgetStore
+from reservoir.storage.claims import ClaimStore, RequestKey, Taker
+from reservoir.storage.history import HistoryStore, trim
+from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.settings import SettingsStore
+from reservoir.storage.write_back import WriteBackStore
+from reservoir.sync.connections import Connections
+from reservoir.sync.write_back import WriteBack
+from tests.conftest import known
+from tests.support.commands import Commands
+from tests.support.hubspot.records import SCOPES, TOKEN, Portal
+from tests.support.hubspot.server import serving
+
+REP = "ana@acme.com"
+GUID = "73a0d17f-1163-4015-bdd5-ec830791da20"
+
+
+@dataclass
+class Desk:
+    """An org that dials a portal's contacts, and the worker that writes back into it."""
+
+    orgs: OrgStore
+    client: Commands
+    portal: Portal
+    worker: WriteBack
+    kept: WriteBackStore
+    org_id: str
+
+    async def org(self) -> Org:
+        return await known(self.orgs, self.org_id)
+
+    async def set(self, setting: Setting, integration: str = "hubspot") -> None:
+        await SettingsStore(self.orgs).set_write_back(await self.org(), integration, setting, "a test", follow=True)
+
+    async def dial(self, prospect: str = "1001", rep: str = REP, hold: int | None = None, list_id: str | None = None) -> Claim:
+        granted = await ClaimStore(self.orgs).claim_one(
+            await self.org(), "hubspot", prospect, list_id, Taker(rep, "s-1", "power", hold), RequestKey.of(None, "", {})
+        )
+        assert isinstance(granted, Claim), granted
+        return granted
+
+    async def dispose(self, claim: Claim, outcome: str) -> None:
+        assert await ClaimStore(self.orgs).dispose(await self.org(), claim.id, outcome, remove=False, note=None) is None
+
+    async def work(self) -> None:
+        await self.worker.turn(asyncio.Event())
+
+    async def backlog(self) -> tuple[int, int]:
+        told = await self.kept.backlog(await self.org(), "hubspot")
+        return told.pending, told.failed
+
+    def an_hour_later(self) -> None:
+        """What waits for an hour, or for a pause to be over, has waited for it."""
+        base = f"reservoir:{{{self.org_id}}}:write-back:hubspot:"
+        for id_ in self.client("ZRANGE", base + "due", 0, -1):
+            self.client("ZINCRBY", base + "due", -HOUR_MS, id_)
+        self.client("HDEL", base + "state", "not_before")
+
+
+@pytest.fixture
+def portal() -> Portal:
+    """A portal with contacts 1001 to 1010, and a user who is the rep."""
+    portal = Portal()
+    portal.make_list("42", range(1001, 1011))
+    portal.owners = {"71": {"firstName": "Ana", "email": REP}, "72": {"firstName": "Gone", "email": "gone@acme.com", "archived": True}}
+    portal.call_properties |= {"reservoir_call_id"}
+    portal.unique = {"reservoir_call_id"}
+    return portal
+
+
+@pytest.fixture
+def desk(acme: Org, orgs: OrgStore, client: Commands, portal: Portal) -> Iterator[Desk]:
+    """The org, with multi-rep dialing off for HubSpot, so that a prospect can be dialed again."""
+    kept = WriteBackStore(orgs, HistoryStore(orgs))
+    with serving(portal) as server:
+        config = HubspotConfig(access_token=SecretStr(TOKEN), endpoint=server.url)
+        connections = Connections(orgs, BudgetStore(orgs), lambda _, integration: config if integration == "hubspot" else None)
+        yield Desk(orgs, client, portal, WriteBack(orgs, kept, connections), kept, acme.id)
+
+
+LOGS = Setting(log_calls=True)
+MAPS = Setting(
+    log_calls=True, dispositions={"no_answer": Mapped({"hs_lead_status": "OPEN"}), "busy": Mapped({"Contact.company": "Busy", "x.y": "no"}, call_outcome="own")}
+)
+
+
+async def test_a_call_is_logged_when_its_disposition_is_there(desk: Desk, portal: Portal) -> None:
+    """Once, completed, outbound, with the contact, the rep's own user, the outcome, and no duration; and it is not there before."""
+    await desk.set(LOGS)
+    claim = await desk.dial()
+    await desk.work()
+    assert portal.calls == {}
+    assert await desk.backlog() == (1, 0)
+    await desk.dispose(claim, "no_answer")
+    for _ in range(3):
+        await desk.work()
+    ((call, told),) = portal.calls.items()
+    assert told == {
+        "hs_timestamp": told["hs_timestamp"],
+        "hs_call_title": "Call",
+        "hs_call_direction": "OUTBOUND",
+        "hs_call_status": "COMPLETED",
+        "hs_call_body": "Outcome: no answer",
+        "hs_call_disposition": GUID,
+        "hubspot_owner_id": "71",
+        "reservoir_call_id": claim.id,
+    }
+    assert portal.associated == {(call, 1001)}
+    assert await desk.backlog() == (0, 0)
+
+
+async def test_or_an_hour_after_the_attempt(desk: Desk, portal: Portal) -> None:
+    """A disposition that comes later updates the logged call; so does another one."""
+    await desk.set(LOGS)
+    claim = await desk.dial(rep="gone@acme.com")
+    await desk.work()
+    desk.an_hour_later()
+    await desk.work()
+    ((_, told),) = portal.calls.items()
+    assert not told.keys() & {"hs_call_body", "hs_call_disposition", "hubspot_owner_id"}
+    for outcome, body in (("no_answer", "Outcome: no answer"), ("my_own", "Outcome: my own")):
+        await desk.dispose(claim, outcome)
+        await desk.work()
+        ((_, told),) = portal.calls.items()
+        assert told["hs_call_body"] == body
+    assert len(portal.requests("POST /crm/v3/objects/calls")) == 1
+
+
+async def test_it_covers_what_comes_after_the_switch(desk: Desk, portal: Portal) -> None:
+    """Not a call that was attempted before it, whose disposition changes fields all the same; and what was due stays due when it is switched off."""
+    before = await desk.dial("1001")
+    await desk.set(MAPS)
+    await desk.dispose(before, "no_answer")
+    after = await desk.dial("1002")
+    await desk.set(Setting())
+    later = await desk.dial("1003")
+    for claim in (later, after):
+        await desk.dispose(claim, "no_answer")
+    for _ in range(2):
+        await desk.work()
+    assert portal.contacts[1001]["hs_lead_status"] == "OPEN"
+    assert [told["reservoir_call_id"] for told in portal.calls.values()] == [after.id]
+    assert "hs_lead_status" not in portal.contacts[1002]
+
+
+async def test_fields_are_changed_by_each_disposition(desk: Desk, portal: Portal) -> None:
+    """Those of this CRM's contacts; of several contacts at once; an admin's own word for the outcome goes along."""
+    await desk.set(MAPS)
+    for prospect, outcome in (("1001", "no_answer"), ("1002", "busy"), ("1003", "connected")):
+        await desk.dispose(await desk.dial(prospect), outcome)
+    await desk.work()
+    assert portal.contacts[1001]["hs_lead_status"] == "OPEN"
+    assert portal.contacts[1002]["company"] == "Busy"
+    assert "own" in {told.get("hs_call_disposition") for told in portal.calls.values()}
+    assert len(portal.requests("contacts/batch/update")) == 1
+    assert await desk.backlog() == (0, 0)
+
+
+async def test_holds_and_looks_are_no_calls(desk: Desk, portal: Portal) -> None:
+    """Not a hold that was never attempted, nor a click to call; one that was attempted is."""
+    await desk.set(LOGS)
+    await desk.dial("1001", hold=60)
+    await ClaimStore(desk.orgs).click_to_call(await desk.org(), "hubspot", "1002", None, REP, "s-1")
+    held = await desk.dial("1003", hold=60)
+    assert isinstance(await ClaimStore(desk.orgs).attempt(await desk.org(), held.id), Claim)
+    await desk.work()
+    desk.an_hour_later()
+    await desk.work()
+    assert {told["reservoir_call_id"] for told in portal.calls.values()} == {held.id}
+
+
+@pytest.mark.parametrize("marked", [True, False])
+async def test_a_lost_answer_logs_no_call_twice(desk: Desk, portal: Portal, marked: bool) -> None:
+    """It is looked for before the repeat: by its mark, or by when it was, and with whom."""
+    if not marked:
+        portal.call_properties -= {"reservoir_call_id"}
+        portal.unique = set()
+    await desk.set(LOGS)
+    await desk.dispose(await desk.dial(), "busy")
+    portal.fail("POST /crm/v3/objects/calls", kind="lose")
+    await desk.work()
+    assert await desk.backlog() == (1, 0)
+    desk.an_hour_later()
+    await desk.work()
+    assert len(portal.calls) == 1
+    assert await desk.backlog() == (0, 0)
+
+
+async def test_a_crm_that_is_down_is_waited_for(desk: Desk, portal: Portal) -> None:
+    """Nothing is lost, nothing is asked before the pause is over, and a retry ends it."""
+    await desk.set(LOGS)
+    for prospect in ("1001", "1002", "1003"):
+        await desk.dispose(await desk.dial(prospect), "busy")
+    portal.fail("objects/calls", status=502, body="<html>")
+    await desk.work()
+    asked = len(portal.asked)
+    await desk.work()
+    assert len(portal.asked) == asked
+    assert await desk.backlog() == (3, 0)
+    assert await desk.kept.retry(await desk.org(), "hubspot") == 0
+    await desk.work()
+    assert len(portal.calls) == 3
+
+
+async def test_what_is_refused_for_good_is_kept_and_can_be_retried(desk: Desk, portal: Portal) -> None:
+    """Each with its own reason, while the rest is written."""
+    await desk.set(MAPS)
+    portal.scopes[TOKEN] = SCOPES - {"crm.objects.contacts.write"}
+    for prospect in ("1001", "1002"):
+        await desk.dispose(await desk.dial(prospect), "no_answer")
+    await desk.work()
+    assert await desk.backlog() == (0, 4)
+    failures, more = await desk.kept.failures(await desk.org(), "hubspot", 3, None)
+    assert (len(failures), more) == (3, True)
+    rest, more = await desk.kept.failures(await desk.org(), "hubspot", 3, (int(failures[-1].told["failed_at"]), failures[-1].id))
+    assert (len({job.id for job in (*failures, *rest)}), more) == (4, False)
+    assert failures[0].told["error"]["type"] == "crm-permission"
+    portal.scopes[TOKEN] = SCOPES
+    portal.archived.add(1002)
+    assert await desk.kept.retry(await desk.org(), "hubspot") == 4
+    await desk.work()
+    assert [told["hs_call_body"] for told in portal.calls.values()] == ["Outcome: no answer"]
+    assert await desk.backlog() == (0, 2)
+
+
+async def test_two_workers_write_nothing_twice(desk: Desk, portal: Portal) -> None:
+    """At once, over the same history and the same jobs."""
+    await desk.set(MAPS)
+    for prospect in range(1001, 1011):
+        await desk.dispose(await desk.dial(str(prospect)), "no_answer")
+    await asyncio.gather(*(desk.work() for _ in range(4)))
+    await desk.work()
+    assert len(portal.calls) == 10
+    assert len({told["reservoir_call_id"] for told in portal.calls.values()}) == 10
+
+
+async def test_the_history_is_kept_until_it_was_followed(desk: Desk, store: Any) -> None:
+    """Trimming lets go of nothing that the reader has yet to come to; the reader goes when write-back is off and done."""
+    await desk.set(LOGS)
+    await desk.dispose(await desk.dial(), "busy")
+    await trim(store, "acme", 1 << 50)
+    await desk.work()
+    assert len(desk.portal.calls) == 1
+    await desk.set(Setting())
+    for _ in range(2):
+        await desk.work()
+    assert desk.client("EXISTS", "reservoir:{acme}:history-readers") == 0
