@@ -51,9 +51,14 @@ def integrations() -> Mapping[str, Integration]:
 
     found = {
         "salesforce": Integration(
-            "salesforce", salesforce.prospect_id, ("report", "list_view", "soql", "campaign"), salesforce.connect, unclog=salesforce.UNCLOG
+            "salesforce",
+            salesforce.prospect_id,
+            ("report", "list_view", "soql", "campaign"),
+            salesforce.connect,
+            salesforce.connect_writer,
+            unclog=salesforce.UNCLOG,
         ),
-        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect, hubspot.writer, unclog=hubspot.UNCLOG),
+        "hubspot": Integration("hubspot", hubspot.prospect_id, ("list",), hubspot.connect, hubspot.connect_writer, unclog=hubspot.UNCLOG),
         "csv": Integration("csv", csv.prospect_id),
     }
     for origin, offered in _offered():

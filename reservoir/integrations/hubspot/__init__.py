@@ -31,7 +31,7 @@ def connect(config: HubspotConfig, pace: Pace) -> Source:
     return HubspotSource(config, pace)
 
 
-def writer(config: HubspotConfig, pace: Pace) -> Writer:
+def connect_writer(config: HubspotConfig, pace: Pace) -> Writer:
     """The same connection, to write back."""
     from reservoir.integrations.hubspot.writer import HubspotWriter
 

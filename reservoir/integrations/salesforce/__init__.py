@@ -7,8 +7,9 @@ from reservoir.config import SalesforceConfig
 from reservoir.integrations.salesforce.ids import prospect_id
 from reservoir.integrations.salesforce.query import refuses_query
 from reservoir.integrations.source import Pace, Source
+from reservoir.integrations.writer import Writer
 
-__all__ = ["KINDS", "UNCLOG", "connect", "prospect_id", "refuses_query"]
+__all__ = ["KINDS", "UNCLOG", "connect", "connect_writer", "prospect_id", "refuses_query"]
 
 KINDS = ("report", "list_view", "soql", "campaign")
 
@@ -23,3 +24,10 @@ def connect(config: SalesforceConfig, pace: Pace) -> Source:
     from reservoir.integrations.salesforce.source import SalesforceSource  # 0.5 s and 37 MB, which only a worker has to bear
 
     return SalesforceSource(config, pace)
+
+
+def connect_writer(config: SalesforceConfig, pace: Pace) -> Writer:
+    """The same connection, to write back."""
+    from reservoir.integrations.salesforce.writer import SalesforceWriter
+
+    return SalesforceWriter(config, pace)

@@ -214,6 +214,7 @@ class SalesforceOrg:
         yield "GET", r"analytics/reports/(\w+)", lambda seen, report: (200, _with_details(seen, self.reports.run(report, None)))
         yield "POST", r"analytics/reports/(\w+)", lambda seen, report: (200, _with_details(seen, self.reports.run(report, seen.json["reportMetadata"])))
         yield "GET", r"sobjects/(\w+)/listviews/(\w+)/describe", lambda _, name, view: (200, self._list_view(name, view))
+        yield "GET", r"sobjects/(\w+)/describe", lambda _, name: (200, self.writer.describe(name))
         yield "POST", r"sobjects/(\w+)/?", lambda seen, name: self.writer.create(name, seen.json)
         yield "PATCH", r"sobjects/(\w+)/(\w+)", lambda seen, name, record: self.writer.update(name, record, seen.json)
         yield "PATCH", r"sobjects/(\w+)/(\w+)/([\w.-]+)", lambda seen, name, external, value: self.writer.upsert(name, external, value, seen.json)

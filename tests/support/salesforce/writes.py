@@ -26,6 +26,11 @@ class Writer:
     def __init__(self, records: dict[str, dict[str, Record]]) -> None:
         self._records = records
 
+    def describe(self, name: str) -> dict[str, Any]:
+        """GET sobjects/{name}/describe."""
+        known = FIELDS.get(name) or {field for one in self._of(name).values() for field in one}
+        return {"name": name, "fields": [{"name": field, "type": "string"} for field in sorted(known)]}
+
     def create(self, name: str, fields: dict[str, Any]) -> tuple[int, Any]:
         """POST sobjects/{name}."""
         self._check(name, fields)
