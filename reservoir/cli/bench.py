@@ -21,11 +21,9 @@ from reservoir.cli.service_record import ServiceRecord
 from reservoir.config import Config
 from reservoir.domain.prospects import Member, Phone
 from reservoir.domain.settings import MultiRepDialing, OrgProfile
-from reservoir.storage import keys
 from reservoir.storage.lane import Replication
 from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org
-from reservoir.storage.replies import items, text
 from reservoir.storage.syncs import PAGE_MOST
 from reservoir.wiring import Services
 
@@ -118,7 +116,7 @@ async def _org(opened: Services, members: int) -> AsyncIterator[str]:
         _, key = await make_key(opened, org_id, BY, "dial")
         yield key
     finally:
-        await _delete(opened, org_id)
+        await opened.orgs.delete(org_id)
 
 
 async def _fill(opened: Services, org: Org, members: int) -> None:
@@ -134,15 +132,3 @@ def _member(number: int) -> Member:
     """Nobody: by the number of a range that is nobody's."""
     fields = {"email": f"nobody.{number}@bench.example"}
     return Member("csv", f"bench-{number}", name=f"Nobody {number}", phones=(Phone("mobile", "+14155550100"),), company="Bench", fields=fields)
-
-
-async def _delete(opened: Services, org_id: str) -> None:
-    cursor = "0"
-    await opened.store.command("SREM", keys.ORGS, org_id)
-    while True:
-        told, names = items(await opened.store.command("SCAN", cursor, "MATCH", f"{keys.prefix(org_id)}*", "COUNT", 1_000))
-        if found := [text(name) for name in items(names)]:
-            await opened.store.command("UNLINK", *found)
-        if (cursor := text(told)) == "0":
-            break
-    await opened.store.command("ZREM", keys.ACTIVE, org_id)

@@ -58,7 +58,7 @@ def demo(config: Config, port: int | None, calls: int, and_exit: bool) -> int:
             return True
 
         try:
-            code = serve_on(config, listener, show)
+            code = serve_on(config, listener, show, worker=False)  # a CSV list is synced from nowhere
         finally:
             for process in dialing:  # which has ended, unless the service was stopped under it
                 process.terminate()

@@ -15,7 +15,7 @@ def print_json(value: object) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows under their heads, in columns as wide as they need to be. None is told as ``-``."""
-    cells = [list(heads), *([_shown(value) for value in row] for row in rows)]
+    cells = [list(heads), *([shown(value) for value in row] for row in rows)]
     widths = [max(cell_len(row[column]) for row in cells) for column in range(len(heads))]
     for row in cells:
         click.echo("  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -26,7 +26,8 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value for a terminal: nothing in it moves the cursor, None is ``-``."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -1,13 +1,15 @@
 """``reservoir reservations``: who has whom."""
 
+from contextlib import suppress
+
 import click
 
 from reservoir.cli.opening import on_store
 from reservoir.cli.options import LIST, OPAQUE, example, json_option, org_option, with_config
 from reservoir.cli.printing import print_json, print_table
+from reservoir.cli.watching import HEADS, row, watch
 from reservoir.config import Config
 from reservoir.domain.claims import Reservation
-from reservoir.domain.times import rfc3339
 from reservoir.storage.orgs import Org
 from reservoir.storage.reservations import EXAMINED_MOST, After, Filter
 from reservoir.wiring import Services
@@ -18,23 +20,33 @@ def reservations() -> None:
     """Reservations and holds: who has whom, until when. Nothing can remove one before it expires."""
 
 
-@reservations.command("ls", epilog=example("reservoir reservations ls --org acme --rep ana@acme.com"))
+@reservations.command(
+    "ls", epilog=example("reservoir reservations ls --org acme --rep ana@acme.com", "reservoir reservations ls --org acme --list q4-west --watch")
+)
 @org_option
 @click.option("--rep", type=OPAQUE, help="Only this rep's.")
 @click.option("--list", "list_id", metavar="SLUG", type=LIST, help="Only those that were claimed from this list.")
+@click.option("--watch", "watching", is_flag=True, help="Look again each second, until Ctrl-C; where no terminal is, a line for each change.")
 @json_option
 @with_config
-def list_reservations(config: Config, org_id: str, rep: str | None, list_id: str | None, as_json: bool) -> None:
+def list_reservations(config: Config, org_id: str, rep: str | None, list_id: str | None, watching: bool, as_json: bool) -> None:
     """Show the live ones, the soonest to end first."""
     wanted = Filter(rep=rep, list=list_id)
-    found = on_store(config, lambda opened: opened.orgs.ask(org_id, lambda org: read_reservations(opened, org, wanted)))
+
+    async def read(opened: Services) -> list[Reservation]:
+        return await opened.orgs.ask(org_id, lambda org: read_reservations(opened, org, wanted))
+
+    if watching:
+        with suppress(KeyboardInterrupt):  # which is how it is meant to end
+            on_store(config, lambda opened: watch(lambda: read(opened), as_json=as_json))
+        return
+    found = on_store(config, read)
     if as_json:
         from reservoir.http import answers
 
         print_json({"items": [answers.reservation(one) for one in found]})
         return
-    heads = ("prospect", "state", "rep", "session", "list", "mode", "until")
-    print_table(heads, [_row(one) for one in found])
+    print_table(HEADS, [row(one) for one in found])
 
 
 async def read_reservations(opened: Services, org: Org, wanted: Filter) -> list[Reservation]:
@@ -46,8 +58,3 @@ async def read_reservations(opened: Services, org: Org, wanted: Filter) -> list[
         found += page
         if after is None:
             return found
-
-
-def _row(one: Reservation) -> tuple[object, ...]:
-    until = None if one.expires_at_ms is None else rfc3339(one.expires_at_ms)
-    return f"{one.integration}:{one.prospect}", one.state, one.rep, one.session, one.list, one.mode, until

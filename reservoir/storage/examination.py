@@ -22,10 +22,13 @@ PROMPT_MS = 20
 
 DOCTORS_KEY_S = 60
 
-PLAIN = ("TIME", "ECHO x", "INFO", "SMEMBERS", "SADD", "GET", "SET", "ZADD", "ZRANGE", "ZREMRANGEBYSCORE", "ZCARD", "HGETALL", "HSET", "XTRIM", "WAIT 0 1")
+PLAIN = (
+    *("TIME", "ECHO x", "INFO", "SMEMBERS", "SADD", "SREM", "GET", "SET", "EXISTS", "ZADD", "ZREM", "ZRANGE", "ZREMRANGEBYSCORE", "ZCARD", "ZLEXCOUNT"),
+    *("HGETALL", "HSET", "XTRIM", "SCAN 0", "WAIT 0 1"),
+)
 """Commands that the service gives besides its scripts; those that are not whole are given a key."""
 
-_WHOLE = frozenset({"TIME", "PING", "INFO", "ECHO", "WAIT"})
+_WHOLE = frozenset({"TIME", "PING", "INFO", "ECHO", "SCAN", "WAIT"})
 _CALLED = re.compile(r"redis\.p?call\('([A-Z]+)'(?:, '([A-Z]+)')?")
 _OF_TWO_WORDS = frozenset({"XINFO"})
 
@@ -33,7 +36,8 @@ _OF_TWO_WORDS = frozenset({"XINFO"})
 def commands() -> list[str]:
     """Every command that the service gives, by itself or in a script, each with a key of the service's where it has one."""
     called = {f"{name} {second}" if name in _OF_TWO_WORDS else name for verb in get_args(Verb) for name, second in _CALLED.findall(script(verb).source)}
-    return [told if told.split()[0] in _WHOLE else f"{told} {keys.prefix('doctor')}org" for told in sorted(called | set(PLAIN))]
+    words = {told.split()[0]: told for told in (*called, *PLAIN)}
+    return [told if name in _WHOLE else f"{told} {keys.prefix('doctor')}org" for name, told in sorted(words.items())]
 
 
 async def examine(store: Store, durability: Durability) -> list[Finding]:

@@ -12,6 +12,7 @@ from reservoir.domain.times import HOUR_MS
 from reservoir.storage import examination
 from reservoir.storage.examination import commands, examine
 from reservoir.storage.lane import Replication
+from reservoir.storage.proof import verify
 from reservoir.storage.redis import Store, open_store
 from reservoir.storage.safety import Durability, Finding
 from tests.contract.test_store_clock import needs_compiler
@@ -60,7 +61,7 @@ def test_every_command_of_the_service_is_asked_for() -> None:
     given = {name for path in STORAGE.parent.rglob("*.py") for name in re.findall(r'\.(?:command|ask|call)\(\s*"([A-Z]+)"', path.read_text())}
     asked = {command.split()[0] for command in commands()}
     assert {"ZADD", "XADD", "TIME", "WAIT"} <= asked
-    assert given - asked <= {"EVALSHA", "SCRIPT", "CONFIG", "SCAN"}  # two were given to ask; CONFIG may be refused; SCAN is for the operator's verify and bench
+    assert given - asked <= {"EVALSHA", "SCRIPT", "CONFIG"}  # two were given to ask, and CONFIG may be refused
 
 
 async def test_the_rights_that_are_asked_for_are_enough(engine: EngineProcess) -> None:
@@ -78,7 +79,10 @@ async def test_the_rights_that_are_asked_for_are_enough(engine: EngineProcess) -
         await app.services.settling.everything()
         await app.services.settling.turn()
         await app.caller().get("/readyz")
+        await acme("GET", "/v1/prospects?q=p1", expect=200)
+        assert not (await verify(app.services.orgs, "acme")).violations
         await acme("DELETE", f"/v1/lists/{list_}", expect=204)
+        assert await app.services.orgs.delete("acme")
         assert engine.say("ACL", "LOG") in {"", "0"}, "a command was refused"
 
 

@@ -22,7 +22,7 @@ from tests.support.processes import gone
 from tests.support.service import flaws
 from tests.support.waiting import wait_until
 
-QUIET = {"serve", "demo"}
+QUIET = {"serve", "worker", "demo"}
 """Commands that print no data."""
 
 
