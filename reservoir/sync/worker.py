@@ -24,6 +24,9 @@ LOOKED_BACK_MS = 10 * SECOND_MS
 
 ACTIVE_BACK_MS = 3 * round(ACTIVE_MARK_S * SECOND_MS)
 
+BESIDE_S = 10.0
+"""How long what works beside it may take to stop; what it was at is another worker's then."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +65,8 @@ class Worker:
                 await asyncio.wait_for(stop.wait(), EVERY_S)
         await self.idle()
         if beside is not None:
-            await beside
+            with suppress(TimeoutError):
+                await asyncio.wait_for(beside, BESIDE_S)
 
     async def idle(self) -> None:
         """Returns when no run is under way."""

@@ -32,7 +32,7 @@ class WriteBack:
         self._connections = connections
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Works until it is told to stop, and then to the end of the batch that it is at. A store that is away is waited for."""
+        """Works until it is told to stop, and then to the end of the change that it is at. A store that is away is waited for."""
         while not stop.is_set():
             try:
                 await self.turn(stop)
@@ -59,13 +59,13 @@ class WriteBack:
             pass
         while not stop.is_set() and self._connections.writes(org_id, integration):
             jobs, tries = await self._orgs.ask(org_id, lambda org: self._kept.take(org, integration))
-            if not jobs or not await self._deliver(org_id, integration, jobs, tries):
+            if not jobs or not await self._deliver(org_id, integration, jobs, tries, stop):
                 return
 
-    async def _deliver(self, org_id: str, integration: str, jobs: list[Job], tries: int) -> bool:
+    async def _deliver(self, org_id: str, integration: str, jobs: list[Job], tries: int, stop: asyncio.Event) -> bool:
         """Writes a batch, and tells what became of it. False: the CRM wants to be left alone."""
         changes = {job.id: _change(job) for job in jobs}
-        written, problem = await self._write(org_id, integration, list(changes.values()))
+        written, problem = await self._write(org_id, integration, list(changes.values()), stop)
         outcomes: list[tuple[Job, str, str | bytes]] = []
         for job in jobs:
             told = written.get((changes[job.id].claim, changes[job.id].what))
@@ -80,7 +80,9 @@ class WriteBack:
             log.warning("write-back into %s: %s", integration, type(problem).__name__, extra={"org": org_id})
         return pause_s == 0
 
-    async def _write(self, org_id: str, integration: str, changes: list[Change]) -> tuple[dict[tuple[str, str], Written], Exception | None]:
+    async def _write(
+        self, org_id: str, integration: str, changes: list[Change], stop: asyncio.Event
+    ) -> tuple[dict[tuple[str, str], Written], Exception | None]:
         """What became of each change that was come to, and what stood in the way of the rest."""
         opener = self._connections.writer(org_id, integration)
         thread = OneThread(f"write-back into {integration}")
@@ -92,6 +94,8 @@ class WriteBack:
                 with closing(opener()) as writer:
                     for told in writer.write(changes):
                         written[told.change.claim, told.change.what] = told
+                        if stop.is_set():  # what is left is written by another worker, or later
+                            break
             except (CrmError, PassingError, WaitError) as error:
                 return error
             except Exception as error:

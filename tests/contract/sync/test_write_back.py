@@ -260,3 +260,17 @@ async def test_the_history_is_kept_until_it_was_followed(desk: Desk, store: Any)
     for _ in range(2):
         await desk.work()
     assert desk.client("EXISTS", "reservoir:{acme}:history-readers") == 0
+
+
+async def test_a_worker_that_stops_leaves_the_rest_to_another(desk: Desk, portal: Portal) -> None:
+    """At the edge of a change: what is written is settled, and nothing is written twice."""
+    await desk.set(LOGS)
+    for prospect in range(1001, 1004):
+        await desk.dispose(await desk.dial(str(prospect)), "busy")
+    stop = asyncio.Event()
+    portal.on_write = stop.set  # before it answers; nobody waits on the event, so that another thread may set it
+    await desk.worker.turn(stop)
+    assert len(portal.calls) == 1
+    assert await desk.backlog() == (2, 0)
+    await desk.work()
+    assert len(portal.calls) == 3

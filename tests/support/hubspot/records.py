@@ -87,6 +87,7 @@ class Portal:
         self.asked: list[Asked] = []
         self.on_page: Callable[[int], None] = lambda _: None
         self.pages = 0
+        self.on_write: Callable[[], object] = lambda: None
 
     def contact(self, record: int, /, **properties: str | None) -> None:
         """There is a contact with these properties."""

@@ -42,6 +42,7 @@ class Writing:
         contacts = [self._associated(association) for association in associations]
         call = len(self._portal.calls) + 9_001
         self._portal.calls[call] = properties
+        self._portal.on_write()
         self._portal.associated |= {(call, contact) for contact in contacts}
         return object_of(call, properties)
 
