@@ -1,6 +1,6 @@
 """Salesforce: its leads and contacts, and the reports, list views, queries and campaigns that are lists of them.
 
-Nothing here imports the client library; `connect` does, in the thread of a worker that will use it.
+Nothing here imports the client library; `connect` and `connect_writer` do, in the thread of a worker that will use it.
 """
 
 from reservoir.config import SalesforceConfig

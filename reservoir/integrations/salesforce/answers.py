@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
+from reservoir.integrations.salesforce.refusals import refused
 from reservoir.integrations.source import CrmError, PassingError, WaitError
 
 Problem = CrmError | PassingError | WaitError
@@ -55,7 +56,7 @@ class Asked:
     """What was asked for, in words, and what it is."""
 
     words: str
-    kind: Literal["login", "report", "query", "list_view", "other"] = "other"
+    kind: Literal["login", "report", "query", "list_view", "write", "other"] = "other"
 
 
 def refusal(status: int, content: object, headers: Mapping[str, str]) -> Refusal:
@@ -89,6 +90,8 @@ def problem(told: Refusal, asked: Asked) -> Problem:
     if told.retry_after_s is not None and told.retry_after_s <= RETRY_AFTER_MOST_S:
         detail = f"Salesforce asks to come back in {told.retry_after_s:.0f} s for {asked.words}."
         return WaitError("crm-unavailable", detail, after_s=told.retry_after_s, status=told.status)
+    if asked.kind == "write" and told.status in (300, 400, 403, 404, 405) and not told.code.startswith("API_"):
+        return refused(told.status, told.code, told.message, asked.words)
     if told.status in _JUDGED:
         return _JUDGED[told.status](told, asked)
     if told.status == 420 or told.status >= 500:

@@ -185,7 +185,7 @@ class Connection:
         except SalesforceAuthenticationFailed as error:
             status, headers = self._last
             told = Refusal(status, retry_after_s=answers.retry_after(headers.get("Retry-After")))
-            return answers.login_problem(error.code, self._without_secrets(str(error.auth_message)), told)
+            return answers.login_problem(error.code, self.without_secrets(str(error.auth_message)), told)
         except _KeyError:
             return CrmError("crm-credentials", "The private key in the config cannot be read; an admin must put one there in PEM, without a passphrase.")
         except (requests.RequestException, *_BAD_ANSWERS) as error:
@@ -223,9 +223,10 @@ class Connection:
 
     def _refusal(self, error: SalesforceError) -> Refusal:
         told = answers.refusal(error.status, error.content, self._last[1])
-        return Refusal(told.status, told.code, self._without_secrets(told.message), told.retry_after_s)
+        return Refusal(told.status, told.code, self.without_secrets(told.message), told.retry_after_s)
 
-    def _without_secrets(self, text: str) -> str:
+    def without_secrets(self, text: str) -> str:
+        """What Salesforce said, without what only it and we know."""
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return text

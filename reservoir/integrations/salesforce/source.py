@@ -8,6 +8,7 @@ from reservoir.integrations.salesforce.answers import Asked
 from reservoir.integrations.salesforce.connection import Connection, left_of
 from reservoir.integrations.salesforce.queries import CampaignReader, QueryReader, source_id
 from reservoir.integrations.salesforce.report import ReportReader
+from reservoir.integrations.salesforce.rights import writable
 from reservoir.integrations.source import Checked, CrmError, Cursor, Pace, Page, Wanted
 
 _READS = (
@@ -53,6 +54,8 @@ class SalesforceSource:
                     checked = replace(checked, may_not=(*checked.may_not, f"{words}: {error}"), lacking=True)
             else:
                 checked = replace(checked, may=(*checked.may, words))
+        for may, words in writable(self._connection, self._config.call_id_field):
+            checked = replace(checked, may=(*checked.may, words)) if may else replace(checked, may_not=(*checked.may_not, words))
         runs = left_of(limits, "HourlySyncReportRuns")
         calls = self._connection.api_calls_left if self._connection.api_calls_left is not None else left_of(limits, "DailyApiRequests")
         budget = {"report_runs_left": self._config.report_runs_per_hour if runs is None else min(runs, self._config.report_runs_per_hour)}

@@ -74,6 +74,7 @@ class SalesforceOrg:
         self.url = ""
         self.credentials: Credentials = logins.credentials()
         self.records: dict[str, dict[str, Record]] = {name: {} for name in ("Lead", "Contact", "Account", "Campaign", "CampaignMember", "Task", "User", "Case")}
+        self.records["Organization"] = {"00D000000000001AAA": {"Id": "00D000000000001AAA", "TimeZoneSidKey": "America/Los_Angeles"}}
         self.reports = Reports(self.records)
         self.writer = Writer(self.records)
         self.list_views: dict[str, tuple[str, str]] = {}
@@ -218,6 +219,7 @@ class SalesforceOrg:
         yield "POST", r"sobjects/(\w+)/?", lambda seen, name: self.writer.create(name, seen.json)
         yield "PATCH", r"sobjects/(\w+)/(\w+)", lambda seen, name, record: self.writer.update(name, record, seen.json)
         yield "PATCH", r"sobjects/(\w+)/(\w+)/([\w.-]+)", lambda seen, name, external, value: self.writer.upsert(name, external, value, seen.json)
+        yield "PATCH", r"composite/sobjects/(\w+)/(\w+)", lambda seen, name, external: self.writer.upsert_all(name, external, seen.json)
         for method in ("POST", "PATCH"):
             yield method, "composite/sobjects/?", lambda seen: self.writer.composite(seen.method, seen.json)
 

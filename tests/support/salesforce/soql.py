@@ -12,7 +12,7 @@ _QUERY = re.compile(
     r"(?:\s+ORDER\s+BY\s+(?P<order>[\w., ]+?))?(?:\s+LIMIT\s+(?P<limit>\d+))?\s*",
     re.IGNORECASE | re.DOTALL,
 )
-_CONDITION = re.compile(r"(?P<field>[\w.]+)\s*(?P<operator>=|!=|IN)\s*(?P<value>\([^)]*\)|'[^']*'|true|false|null)", re.IGNORECASE)
+_CONDITION = re.compile(r"(?P<field>[\w.]+)\s*(?P<operator>=|!=|IN)\s*(?P<value>\([^)]*\)|'(?:[^'\\]|\\.)*'|true|false|null)", re.IGNORECASE)
 
 
 def run(query: str, records: Mapping[str, Mapping[str, Record]], unseen: Iterable[str] = ()) -> list[Record]:
@@ -54,11 +54,17 @@ def _matches(where: str | None, record: Record, name: str) -> bool:
 def _holds(condition: re.Match[str], value: Any) -> bool:
     said, operator = condition["value"], condition["operator"].upper()
     if operator == "IN":
-        wanted = {one[:15] if len(one) in (15, 18) else one for one in re.findall(r"'([^']*)'", said)}
+        wanted = {one[:15] if len(one) in (15, 18) else one for one in _texts(said)}
+        if isinstance(value, str) and "@" in value:
+            return value.lower() in {one.lower() for one in wanted}
         return (value[:15] if isinstance(value, str) and len(value) == 18 else value) in wanted
-    meant: Any = {"true": True, "false": False, "null": None}.get(said.lower(), said.strip("'"))
+    meant: Any = {"true": True, "false": False, "null": None}.get(said.lower(), said if not _texts(said) else _texts(said)[0])
     same = (str(value)[:15] == meant[:15]) if isinstance(meant, str) and len(meant) in (15, 18) else value == meant
     return bool(same) is (operator == "=")
+
+
+def _texts(said: str) -> list[str]:
+    return [re.sub(r"\\(.)", r"\1", one) for one in re.findall(r"'((?:[^'\\]|\\.)*)'", said)]
 
 
 def _value(record: Record, field: str, name: str) -> Any:

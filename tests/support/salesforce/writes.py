@@ -1,6 +1,7 @@
 """What the API writes: records one by one, by an external id, and two hundred at a time."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.salesforce.records import PREFIXES, Record, record_id
@@ -14,10 +15,10 @@ _NEVER = frozenset(("Id", "CreatedDate", "IsConverted"))
 FIELDS = {
     "Task": frozenset(
         ("WhoId", "Subject", "TaskSubtype", "Status", "ActivityDate", "CallType", "CallDurationInSeconds", "CallDisposition", "CallObject", "OwnerId",
-         "Description", "Type", "Priority", "Reservoir_Call_Id__c"),
+         "Description", "Type", "Priority"),
     ),
 }  # fmt: skip
-EXTERNAL_IDS = frozenset(("Task.Reservoir_Call_Id__c",))
+CALL_ID = "Reservoir_Call_Id__c"
 
 
 class Writer:
@@ -25,17 +26,28 @@ class Writer:
 
     def __init__(self, records: dict[str, dict[str, Record]]) -> None:
         self._records = records
+        self.external_ids = {f"Task.{CALL_ID}"}
+        """Without it, Task has no such field."""
+        self.denied: set[str] = set()
+        """What this user may not do, as ``Task.create`` and ``Lead.update``, where the org is asked for it."""
+        self.refuses: Callable[[str, dict[str, Any]], SalesforceRefusalError | None] = lambda _name, _fields: None
+        """The org's own rules, locks and permissions: called with the object, and with what is written, an ``Id`` among it where it is known."""
+
+    def fields(self, name: str) -> frozenset[str]:
+        """The fields of an object that do not show by its records."""
+        return FIELDS[name] | {field.partition(".")[2] for field in self.external_ids if field.startswith(f"{name}.")} if name in FIELDS else frozenset()
 
     def describe(self, name: str) -> dict[str, Any]:
         """GET sobjects/{name}/describe."""
-        known = FIELDS.get(name) or {field for one in self._of(name).values() for field in one}
-        return {"name": name, "fields": [{"name": field, "type": "string"} for field in sorted(known)]}
+        known = self.fields(name) or {field for one in self._of(name).values() for field in one}
+        fields = [{"name": field, "type": "string", "externalId": f"{name}.{field}" in self.external_ids, "createable": True} for field in sorted(known)]
+        return {"name": name, "createable": f"{name}.create" not in self.denied, "updateable": f"{name}.update" not in self.denied, "fields": fields}
 
     def create(self, name: str, fields: dict[str, Any]) -> tuple[int, Any]:
         """POST sobjects/{name}."""
         self._check(name, fields)
         made = record_id(PREFIXES[name], 900_000 + len(self._of(name)))
-        self._of(name)[made] = {"Id": made, **dict.fromkeys(FIELDS.get(name, ())), **fields}
+        self._of(name)[made] = {"Id": made, **dict.fromkeys(self.fields(name)), **fields}
         return 201, {"id": made, "success": True, "errors": []}
 
     def update(self, name: str, record: str, fields: dict[str, Any]) -> tuple[int, Any]:
@@ -51,7 +63,7 @@ class Writer:
 
     def upsert(self, name: str, external: str, value: str, fields: dict[str, Any]) -> tuple[int, Any]:
         """PATCH sobjects/{name}/{external id field}/{value}."""
-        if f"{name}.{external}" not in EXTERNAL_IDS:
+        if f"{name}.{external}" not in self.external_ids:
             raise SalesforceRefusalError(404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {external}")
         if external in fields:
             raise SalesforceRefusalError(400, "INVALID_FIELD", "The external id is in the address, not in the body.", fields=[external])
@@ -66,21 +78,40 @@ class Writer:
 
     def composite(self, method: str, body: dict[str, Any]) -> tuple[int, Any]:
         """POST or PATCH composite/sobjects: each record's outcome, in order."""
-        records = body["records"]
+        records = self._checked(body)
         names = [record["attributes"]["type"] for record in records]
         chunks = sum(1 for before, name in zip([None, *names], names, strict=False) if before != name)
-        if len(records) > RECORDS_MOST or chunks > CHUNKS_MOST:
+        if chunks > CHUNKS_MOST:
+            raise SalesforceRefusalError(400, "EXCEEDED_MAX_SIZE_REQUEST", "at most 10 chunks of types")
+        given = [record.get("id", record.get("Id")) for record in records]
+        if method == "PATCH" and len(set(given)) < len(given):
+            raise SalesforceRefusalError(400, "DUPLICATE_VALUE", "duplicate ids in the request")
+        return 200, [self._outcome(method, record) for record in records]
+
+    def upsert_all(self, name: str, external: str, body: dict[str, Any]) -> tuple[int, Any]:
+        """PATCH composite/sobjects/{name}/{external id field}: the same, of one object."""
+        records = self._checked(body)
+        if any(record["attributes"]["type"] != name or "id" in record or external not in record for record in records):
+            raise SalesforceRefusalError(400, "INVALID_FIELD", f"each record must be a {name} with its {external}, and without an id")
+        if f"{name}.{external}" not in self.external_ids:
+            raise SalesforceRefusalError(404, "NOT_FOUND", f"Provided external ID field does not exist or is not accessible: {external}")
+        return 200, [self._outcome("upsert", record, external) for record in records]
+
+    def _checked(self, body: dict[str, Any]) -> list[dict[str, Any]]:
+        if len(body["records"]) > RECORDS_MOST:
             raise SalesforceRefusalError(400, "EXCEEDED_MAX_SIZE_REQUEST", "at most 200 records of 10 chunks of types")
         if body.get("allOrNone", False):
             raise SalesforceRefusalError(400, "UNSUPPORTED", "the tests know no allOrNone")
-        return 200, [self._outcome(method, record) for record in records]
+        return list(body["records"])
 
-    def _outcome(self, method: str, record: dict[str, Any]) -> dict[str, Any]:
-        fields = {key: value for key, value in record.items() if key not in ("attributes", "id", "Id")}
+    def _outcome(self, method: str, record: dict[str, Any], external: str = "") -> dict[str, Any]:
+        fields = {key: value for key, value in record.items() if key not in ("attributes", "id", "Id", external)}
         name, one = record["attributes"]["type"], record.get("id", record.get("Id"))
         try:
             if method == "POST":
                 return dict(self.create(name, fields)[1])
+            if external:
+                return dict(self.upsert(name, external, record[external], fields)[1])
             self.update(name, str(one), fields)
         except SalesforceRefusalError as error:
             told = error.body[0]
@@ -94,8 +125,12 @@ class Writer:
 
     def _check(self, name: str, fields: dict[str, Any], before: Record | None = None) -> None:
         for field in fields:
-            known = FIELDS.get(name) or frozenset(before or ())
-            if field not in known or field in _NEVER or (before is not None and field in _CREATED_ONLY):
+            if field not in (self.fields(name) or frozenset(before or ())):
+                raise SalesforceRefusalError(400, "INVALID_FIELD", f"No such column '{field}' on sobject of type {name}", fields=[])
+            if field in _NEVER or (before is not None and field in _CREATED_ONLY):
                 raise SalesforceRefusalError(400, "INVALID_FIELD_FOR_INSERT_UPDATE", f"Unable to create/update fields: {field}.", fields=[field])
         if not re.fullmatch(r"(00Q|003)\w+|", str(fields.get("WhoId") or "")):
             raise SalesforceRefusalError(400, "FIELD_INTEGRITY_EXCEPTION", "Related To ID: id value of incorrect type", fields=["WhoId"])
+        refusal = self.refuses(name, {"Id": before["Id"] if before else None, **fields})
+        if refusal is not None:
+            raise refusal

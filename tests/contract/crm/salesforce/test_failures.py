@@ -180,8 +180,8 @@ def test_check_says_what_may_be_done(org: SalesforceOrg, source: Source) -> None
     told = source.check()
     assert told.user == "reservoir@acme.example"
     assert (told.may_not, told.lacking) == ((), False)
-    assert told.may[0] == "log in"
-    assert len(told.may) == 4
+    assert (told.may[0], *told.may[4:]) == ("log in", "log calls", "know a logged call again by Reservoir_Call_Id__c", "change leads", "change contacts")
+    assert len(told.may) == 8
     assert told.budget["report_runs_left"] == 371
     assert 14_000 < told.budget["api_calls_left"] < 15_000
 
@@ -195,6 +195,21 @@ def test_check_says_what_may_not_be_done(org: SalesforceOrg, source: Source) -> 
     assert told.lacking
     assert [words.split(":")[0] for words in told.may_not] == ["run reports (the permission Run Reports)", "read leads, with phones and Do Not Call"]
     assert told.user == "005000000000009AAA"
+
+
+def test_check_says_what_write_back_lacks(org: SalesforceOrg, source: Source) -> None:
+    """Which syncs do not need, so that nothing is lacking; and an org that does not describe its objects says neither."""
+    org.writer.denied = {"Task.create", "Lead.update"}
+    org.writer.external_ids.clear()
+    told = source.check()
+    assert not told.lacking
+    assert [words.split(":")[0] for words in told.may_not] == [
+        "log calls, which write-back needs", "know a logged call again by Reservoir_Call_Id__c", "change leads, which write-back needs"
+    ]  # fmt: skip
+    assert ("create tasks" in told.may_not[0], "until an admin adds it" in told.may_not[1], told.may[-1]) == (True, True, "change contacts")
+    org.fail("/describe$", refuses(404, "NOT_FOUND", "no"))
+    told = source.check()
+    assert (told.may_not, len(told.may)) == ((), 4)
 
 
 @pytest.mark.parametrize("answer", [refuses(404, "NOT_FOUND", "no"), refuses(405, "METHOD_NOT_ALLOWED", "no")])
