@@ -86,8 +86,8 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _as_sentence(told: str) -> str:
-    """On one line, with a capital letter, unless it begins with a name, and a full stop."""
+    """On one line, with a capital letter, unless it begins with a name (`servr (x.toml): …`), and a full stop."""
     line = re.sub(r"\s+", " ", told).strip()
-    if re.match(r"[a-z]+[ ,:]", line):
+    if re.match(r"[a-z]+([,:]| (?!\())", line):
         line = line[0].upper() + line[1:]
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."

@@ -132,6 +132,7 @@ def test_wrong_usage_is_one_sentence_and_exit_code_2(tmp_path: Path, alone: Runn
     [
         ("[server]\nprot = 1\n", ("server.prot", "unknown")),
         ('[server]\nport = "x"\n', ("server.port", "whole number")),
+        ("servr = 1\n", ("servr (bad.toml)", "unknown")),
         ("[server\n", ("TOML",)),
         (None, ("bad.toml", "No such file")),
     ],
