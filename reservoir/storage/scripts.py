@@ -102,11 +102,16 @@ def _used(text: str) -> dict[str, str]:
 
 @cache
 def _chunks() -> dict[str, str]:
-    """The shared files' top-level definitions, by the name that each defines."""
+    """The shared files' top-level definitions, by the name that each defines.
+
+    **Raises**: ValueError where two files define one name: each would have the other's.
+    """
     found: dict[str, str] = {}
     for name in SHARED:
         for chunk in _split(_text(name)):
             if named := _NAMES.search(chunk):
+                if named[1] in found:
+                    raise ValueError(f"{name}.lua defines {named[1]} once more")
                 found[named[1]] = chunk
     return found
 

@@ -8,7 +8,7 @@
 local REFILL_PAUSE = 300000
 local REFILL_PAUSE_MOST = 3600000
 local UNREADY_PAUSE = 60000
-local WAIT_MOST = 86400000
+local WAITED_MOST = 86400000
 local ROOM = 1073741824
 local LOST = '{"type":"lost","detail":"No worker has held this sync for 60 s. Start it again; everybody is still in the list."}'
 
@@ -27,7 +27,7 @@ local function planned(definition, run)
   elseif run.state == 'running' then
     return tonumber(run.held), false
   elseif run.state == 'waiting' then
-    return run.asked and 0 or math.min(tonumber(run.resumes_at), tonumber(run.waiting_since) + WAIT_MOST), false
+    return run.asked and 0 or math.min(tonumber(run.resumes_at), tonumber(run.waiting_since) + WAITED_MOST), false
   end
   local plan = cjson.decode(definition.sync)
   local ended = tonumber(definition.synced_at or definition.created_at)
@@ -67,7 +67,6 @@ end
 -- and nothing has begun.
 -- A rep whose prospect leaves by this run goes on at the rank that it has now. Until all are told theirs, the order stays as it is.
 local PLACES = 256
-local PLACE_KEPT = 30 * DAY
 local function begin_run(list, integration, id, lease)
   local base = prefix .. 'list:' .. list
   local key = base .. ':sync'

@@ -66,7 +66,7 @@ for _, list in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', integ
       plan(list)
     elseif run.state == 'running' and tonumber(run.lease) < now then
       fail_run(list, definition.integration, run, LOST)
-    elseif run.state == 'waiting' and not run.asked and tonumber(run.waiting_since) + WAIT_MOST <= now then
+    elseif run.state == 'waiting' and not run.asked and tonumber(run.waiting_since) + WAITED_MOST <= now then
       fail_run(list, definition.integration, run, run.error)
     else
       return take(list, definition, run, run.asked)

@@ -84,12 +84,12 @@ def test_what_changed_since_it_was_read_is_left(bench: Bench) -> None:
     """They came back, with the same data or other, or another list knows them by now: nothing is taken out, and the mark stays."""
     bench.fill("west", ["p2"])
     for again in ("west", "east"):
-        bench.begin(again, f"run {again}")
-        bench.page(again, f"run {again}", 0, ["p1"])
+        bench.begin(again, f"run-{again}")
+        bench.page(again, f"run-{again}", 0, ["p1"])
         before = bench.snapshot()
         assert tidy(bench, "p1")[2] == 0
         assert bench.changes(before) == {}
-        bench.call("fail_sync", again, f"run {again}", '{"type":"x"}')
+        bench.call("fail_sync", again, f"run-{again}", '{"type":"x"}')
     assert tidy(bench, "p1", data("p1"), data("p1"), terms="")[2] == 1
     assert tidy(bench, "p1", data("p1"))[2] == 0
 
