@@ -87,7 +87,7 @@ def test_a_store_that_cannot_be_relied_on_is_refused_once(tmp_path: Path) -> Non
 
 def test_each_of_two_processes_answers(tmp_path: Path) -> None:
     """While one process is frozen the other one answers, whichever it is."""
-    with EngineProcess(durable=True) as store, service(tmp_path, "serve --port 0 --processes 2", {"RESERVOIR_REDIS__URL": store.url}) as at:
+    with EngineProcess(durable=True) as store, service(tmp_path, "serve --port 0 --processes 2 --no-worker", {"RESERVOIR_REDIS__URL": store.url}) as at:
         processes = at.run.children()
         assert len(processes) == 2
         for frozen in processes:
@@ -183,9 +183,9 @@ def test_killed_it_leaves_nothing_behind(tmp_path: Path) -> None:
     with service(tmp_path, environ=ACME) as at:
         key, port = at.key(), urlsplit(at.url).port
         children = at.run.children()
-        assert len(children) == 2
+        assert len(children) == 3
         at.run.process.kill()
-        wait_until(lambda: all(gone(pid) for pid in children), "the engine and the process end", GRACE_S)
+        wait_until(lambda: all(gone(pid) for pid in children), "the engine, the process that serves and the worker end", GRACE_S)
     assert reservoir(tmp_path, "status --json").json["service"] is None
     with service(tmp_path, f"serve --port {port}") as again:
         assert again.ask("GET", "/v1/org", key)[1]["id"] == "acme"
