@@ -193,10 +193,11 @@ def test_a_record_that_is_locked_is_written_later(org: SalesforceOrg, writer: Wr
     org.writer.refuses = lambda _, fields: locks.get(str(fields.get("WhoId")))
     told, error = failing(writer, [call(number) for number in range(4)])
     assert ({claim for claim, one in told.items() if one.logged}, set(told), type(error).__mro__[1]) == ({"c-0", "c-3"}, {"c-0", "c-3"}, PassingError)
-    assert failing(writer, [call(1)])[0] == {}
+    org.fail("/composite/", refuses(404, "NOT_FOUND", "The requested resource does not exist"))
+    assert set(failing(writer, [call(1), call(4)])[0]) == {"c-4"}
     org.writer.refuses = lambda *_: None
     assert set(written(writer, *(call(number, repeated=True) for number in (1, 2)))) == {"c-1", "c-2"}
-    assert sorted(task["CallObject"] for task in tasks(org)) == ["c-0", "c-1", "c-2", "c-3"]
+    assert sorted(task["CallObject"] for task in tasks(org)) == ["c-0", "c-1", "c-2", "c-3", "c-4"]
 
 
 @pytest.mark.parametrize("count", [1, 3])
