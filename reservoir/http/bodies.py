@@ -236,6 +236,11 @@ class SyncPlan(Body):
     refill_below: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     fetch: Literal["all", "first_page"] | None = "all"
 
+    @field_validator("fetch")
+    @classmethod
+    def _null_is_the_default(cls, value: str | None) -> str:
+        return value or "all"
+
 
 class ListFields(Body):
     """What can be said of a list, before and after a patch."""

@@ -49,8 +49,8 @@ async def patch_list(visit: Visit, patch: object) -> Answer | Refused:
     while True:
         before = required(await visit.services.lists.get(visit.org, list_id)).definition
         told = _told(before)
-        visit.require_match(etag(told))
         body = validated(ListFields, merge_patch({"integration": before.integration, **told}, _without_integration(patch)))
+        visit.require_match(etag(told))
         changed = await visit.services.lists.change(visit.org, before, _definition(list_id, body), visit.by)
         if isinstance(changed, Refused):
             return changed

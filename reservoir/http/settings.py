@@ -46,9 +46,9 @@ async def patch_multi_rep_dialing(visit: Visit, patch: object) -> Answer:
     """A change to the setting, for attempts from now on. A part that is not named stays; the whole is checked."""
     integration = visit.integration()
     before = visit.org.settings[integration]
-    visit.require_match(etag(answers.multi_rep_dialing(before)))
     told = {"enabled": before.enabled, "reservation_timeout": {"unit": before.timeout.unit, "duration": before.timeout.duration}}
     body: bodies.MultiRepDialing = validated(bodies.MultiRepDialing, merge_patch(told, patch))
+    visit.require_match(etag(answers.multi_rep_dialing(before)))
     timeout = ReservationTimeout(body.reservation_timeout.unit, body.reservation_timeout.duration)
     setting = MultiRepDialing(enabled=body.enabled, timeout=timeout)
     return _setting(await visit.services.settings.set_multi_rep_dialing(visit.org, integration, setting, visit.by, f"{visit.key.name} ({visit.key.id})"))
@@ -63,8 +63,8 @@ async def get_org(visit: Visit, _: None) -> Answer:
 async def patch_org(visit: Visit, patch: object) -> Answer:
     """A change to the org, for attempts from now on."""
     told = answers.org(visit.org.profile)
-    visit.require_match(etag(told))
     body: bodies.OrgAsPatched = validated(bodies.OrgAsPatched, merge_patch(told, patch), told)
+    visit.require_match(etag(told))
     profile = replace(visit.org.profile, name=body.name, time_zone=body.time_zone, phone_region=body.phone_region)
     await visit.services.settings.set_profile(visit.org, profile, visit.by)
     document = answers.org(profile)

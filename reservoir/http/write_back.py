@@ -26,9 +26,9 @@ async def patch_write_back(visit: Visit, patch: object) -> Answer:
     """A change to the setting, for attempts and dispositions from now on. A part that is not named stays; the whole is checked."""
     integration = visit.integration()
     before = visit.org.write_back[integration]
-    visit.require_match(etag(_told(before)))
     merged = merge_patch(told_write_back(before), patch)
     body: write_back_bodies.WriteBack = validated(write_back_bodies.WriteBack, merged, {"integration": integration})
+    visit.require_match(etag(_told(before)))
     dispositions = {outcome: Mapped(dict(one.fields), one.remove, one.call_outcome) for outcome, one in body.dispositions.items()}
     called, setting = f"{visit.key.name} ({visit.key.id})", WriteBack(body.log_calls, dispositions)
     after = await visit.services.settings.set_write_back(visit.org, integration, setting, visit.by, called, follow=_writes(visit, integration))

@@ -439,3 +439,12 @@ async def test_a_hold_that_lapses_is_seen_to(admin: Caller, client: Commands) ->
     assert [one["status"] for one in await admin.pages("/v1/lists/west/members")] == ["available"]
     assert await admin.pages("/v1/reservations") == []
     assert (await admin.get("/v1/lists/west")).json["next_available_at"] is None
+
+
+async def test_a_null_fetch_is_the_default(admin: Caller) -> None:
+    """Every key of a plan may be null: what is to be fetched is then all, told so, at creation as after a patch."""
+    nothing = {"every_minutes": None, "refill_below": None, "fetch": None}
+    told = (await admin.post("/v1/lists", {"id": "west", "name": "West", "integration": "salesforce", "source": REPORT, "sync": nothing}, 201)).json
+    assert told["sync"] == NO_PLAN
+    await admin.patch("/v1/lists/west", {"sync": {"fetch": "first_page"}}, 200)
+    assert (await admin.patch("/v1/lists/west", {"sync": {"fetch": None}}, 200)).json["sync"] == NO_PLAN

@@ -235,3 +235,11 @@ async def test_times_are_rfc_3339_in_utc(admin: Caller) -> None:
     claim = (await admin.claim_one("p1")).json
     assert claim["claimed_at"].endswith("Z")
     assert at(claim["expires_at"]) > at(claim["claimed_at"])
+
+
+@pytest.mark.parametrize("path", ["/v1/org", "/v1/lists/west", "/v1/integrations/csv/multi-rep-dialing", "/v1/integrations/salesforce/write-back"])
+async def test_a_bad_patch_is_refused_before_what_it_was_read_from(admin: Caller, path: str) -> None:
+    """The body comes before the state: an ``If-Match`` that no longer holds is 412 only for a patch that could be."""
+    await admin.post("/v1/lists", {"id": "west", "name": "West", "integration": "csv"}, 201)
+    (await admin.patch(path, {"colour": 1}, if_match='"stale"')).invalid("/colour")
+    (await admin.patch(path, {}, if_match='"stale"')).refused(412, "precondition-failed")
