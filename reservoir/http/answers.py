@@ -66,7 +66,7 @@ PROBLEMS: Mapping[str, tuple[int, str]] = {
 SYNC_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "body-incomplete": PROBLEMS["body-incomplete"],
     "lost": (502, "The sync was lost"),
-    "source-changed": (409, "The list has another source by now"),
+    "source-changed": (502, "The list has another source by now"),
     "crm-credentials": (502, "The CRM does not let this connection in"),
     "crm-permission": (502, "The CRM does not let this connection do that"),
     "crm-not-found": (502, "The CRM does not have, or does not show, what the list is filled from"),
@@ -75,7 +75,7 @@ SYNC_PROBLEMS: Mapping[str, tuple[int, str]] = {
     "crm-unsupported": (502, "This can not be made a list of people"),
     "crm-ambiguous": (502, "It can not be told which column is meant"),
     "crm-no-progress": (502, "The CRM's pages do not end"),
-    "crm-budget": (429, "The CRM's budget is used up"),
+    "crm-budget": (502, "The CRM's budget is used up"),
     "crm-not-connected": (502, "The org is not connected to this CRM"),
 }
 """Why a sync failed, or waits: slug to the status where the CRM told none, and title."""

@@ -35,7 +35,8 @@ class SharedPace:
             self._ask(lambda org: self._budgets.forget(org, self._integration, what))
         after_s = self._ask(lambda org: self._budgets.spend(org, self._integration, what, most, per_s))
         if after_s is not None:
-            raise WaitError("crm-budget", f"The budget of {most} {what} in {_span(per_s)} is used up. It goes on by itself.", after_s=after_s, status=429)
+            words = f"{most} {what.replace('_', ' ')} in {_span(per_s)}, or the fewer that the CRM says are left,"
+            raise WaitError("crm-budget", f"The budget of {words} is used up. It goes on by itself.", after_s=after_s)
 
     def hold(self, what: str, for_s: float) -> None:
         """As `Pace`."""

@@ -74,6 +74,7 @@ class SalesforceSource:
             return None
         try:
             answer = self._connection.ask("query/", Asked("the user", "query"), params={"q": f"SELECT Username FROM User WHERE Id = '{found}'"})  # noqa: S608
-            return str(answer["records"][0]["Username"])
+            name = answer["records"][0]["Username"]
         except (CrmError, KeyError, IndexError, TypeError):
             return found
+        return name if isinstance(name, str) and name else found

@@ -92,6 +92,20 @@ async def test_a_failed_and_a_waiting_sync_are_told_with_who_must_do_what(admin:
     assert (await last_sync(admin))["rejected"] == [{"record": "001A", "detail": "a company"}]
 
 
+async def test_an_error_that_the_crm_did_not_answer_with_is_502(admin: Caller, leads: str, worker: Working) -> None:
+    """The status is the CRM's alone: a budget that is kept here, and another source, have none."""
+    worker.script.faults = {0: [WaitError("crm-budget", "Used up.", after_s=600)]}
+    await admin.post(f"/v1/lists/{leads}/sync", expect=202)
+    await worker.once()
+    waits = await last_sync(admin)
+    await admin.patch(f"/v1/lists/{leads}", {"source": {"kind": "report", "id": "00O000000000002AAA"}}, 200)
+    ended = await last_sync(admin)
+    assert [(told["state"], told["error"]["type"], told["error"]["status"]) for told in (waits, ended)] == [
+        ("waiting", "/problems/crm-budget", 502),
+        ("failed", "/problems/source-changed", 502),
+    ]
+
+
 async def test_a_clogged_list_says_what_to_do(admin: Caller, leads: str, worker: Working) -> None:
     """R11: nothing while all is well; then what to add in that CRM, and when the next one frees; of a list that was cut, how it is read on."""
     await admin.post(f"/v1/lists/{leads}/sync", expect=202)

@@ -18,7 +18,8 @@ async def test_two_workers_share_a_sliding_window(orgs: OrgStore, acme: Org) -> 
         await asyncio.to_thread(pace.spend, "report_runs", 3, 3_600)
     with pytest.raises(WaitError) as waits:
         await asyncio.to_thread(other.spend, "report_runs", 3, 3_600)
-    assert (waits.value.slug, 3_590 < waits.value.after_s <= 3_600) == ("crm-budget", True)
+    assert (waits.value.slug, waits.value.status, 3_590 < waits.value.after_s <= 3_600) == ("crm-budget", 502, True)
+    assert "3 report runs in an hour" in str(waits.value)
     assert await BudgetStore(orgs).spend(acme, "hubspot", "report_runs", 1, 3_600) is None
 
 

@@ -212,6 +212,12 @@ def test_check_says_what_write_back_lacks(org: SalesforceOrg, source: Source) ->
     assert (told.may_not, len(told.may)) == ((), 4)
 
 
+def test_check_names_a_user_without_a_name_by_its_id(org: SalesforceOrg, source: Source) -> None:
+    """A null is no name."""
+    org.add("User", {"Id": "005000000000009AAA", "Username": None})
+    assert source.check().user == "005000000000009AAA"
+
+
 @pytest.mark.parametrize("answer", [refuses(404, "NOT_FOUND", "no"), refuses(405, "METHOD_NOT_ALLOWED", "no")])
 def test_check_says_nothing_of_what_it_cannot_see(org: SalesforceOrg, source: Source, answer: Says) -> None:
     """A list of reports that is not there says neither."""
