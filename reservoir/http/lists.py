@@ -1,5 +1,6 @@
 """Lists over HTTP: definitions, how they stand, members."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -19,6 +20,9 @@ from reservoir.storage.lists import ListedMember
 from reservoir.sync.imports import BrokenOffError, Content
 
 EXAMINED_MOST = 5_000
+CHUNK_WITHIN_S = 30
+"""How long an upload may be silent. Below the time after which its run is lost, so that what came is brought and the run ends as failed."""
+
 CONTENTS = ("text/csv", "application/x-ndjson")
 
 
@@ -102,9 +106,16 @@ async def put_members(visit: Visit, _: None) -> Answer | Refused:
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. One that stays silent for too long has broken off: its run would be lost, and its connection stay for ever."""
     try:
-        async for chunk in request.content.iter_any():
+        while True:
+            async with asyncio.timeout(CHUNK_WITHIN_S):
+                chunk = await request.content.readany()
+            if not chunk:
+                break
             yield chunk
+    except TimeoutError as error:
+        raise BrokenOffError(f"nothing came for {CHUNK_WITHIN_S} s") from error
     except (web.RequestPayloadError, ConnectionError) as error:
         raise BrokenOffError(str(error)) from error
     if broke_off(request):

@@ -164,6 +164,18 @@ async def test_an_upload_that_breaks_off_while_the_client_listens(admin: Caller,
     assert [one["prospect"]["id"] for one in await admin.pages("/v1/lists/west/members")] == ["p1", "p2", "old"]
 
 
+async def test_an_upload_that_falls_silent(admin: Caller, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R12: after a time it has broken off, though its client is there and says nothing: 400, the sync is failed, and what came stands."""
+    monkeypatch.setattr("reservoir.http.lists.CHUNK_WITHIN_S", 0.05)
+    await admin.make_list("West", ["old"])
+    await raw.say(head(admin, "PUT /v1/lists/west/members", "Content-Length: 500", "Content-Type: text/csv", "Expect: 100-continue"))
+    await raw.continued()
+    await raw.say(b"id,phone\np1,+14155550100\np2,+14155550100\n")
+    await refused(raw, 400, "body-incomplete")
+    assert (await admin.get("/v1/lists/west/sync")).json["state"] == "failed"
+    assert [one["prospect"]["id"] for one in await admin.pages("/v1/lists/west/members")] == ["p1", "p2", "old"]
+
+
 async def test_a_whole_body_is_served_however_its_client_ends(admin: Caller, raw: Raw) -> None:
     """A request that came whole is done, though its client says nothing more."""
     body = b'{"name": "West", "integration": "csv"}'
