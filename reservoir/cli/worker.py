@@ -33,6 +33,8 @@ def worker(config: Config) -> None:
     keep_errors(config.data_dir)
     with reached(config) as place:
         run(work(config, place.url, told=lambda: click.echo(f"reservoir works on syncs (store: {place.words})")))
+        for number in STOPS:  # told twice, it ends all the same with 0
+            signal.signal(number, signal.SIG_IGN)
 
 
 async def work(config: Config, url: str, *, told: Callable[[], object], channel: socket.socket | None = None) -> None:

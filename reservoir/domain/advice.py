@@ -24,7 +24,7 @@ def advice(state: ListState, unclog: str | None, past_the_cut: bool) -> str | No
         whole = counts.members - counts.undialable
         said.append(f"{counts.reserved:,} of the {whole:,} who can be dialed are reserved, for they were called.{'' if unclog is None else ' ' + unclog}")
         if unclog is not None and past_the_cut and not state.truncated:
-            said.append("Members past the CRM's own cut are read by reservoir already.")
+            said.append("The list is read past what the CRM hands over in one go: those behind it are in already.")
     if counts.available == 0 and state.next_available_at_ms is not None:
         said.append(f"The next one frees at {rfc3339(state.next_available_at_ms)}.")
     if state.lacking:
