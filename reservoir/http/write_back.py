@@ -46,9 +46,7 @@ async def list_failures(visit: Visit, _: None) -> Answer:
 
 async def retry(visit: Visit, _: Empty) -> Answer:
     """What the CRM refused is tried again, and what waits because the CRM could not be reached is tried at once."""
-    integration = visit.integration()
-    retrying = await visit.services.orgs.ask(visit.org.id, lambda org: visit.services.write_back.retry(org, integration))
-    return Answer({"retrying": retrying}, 202)
+    return Answer({"retrying": await visit.services.write_back.retry(visit.org, visit.integration())}, 202)
 
 
 def _writes(visit: Visit, integration: str) -> bool:

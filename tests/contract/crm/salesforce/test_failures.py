@@ -162,6 +162,7 @@ def test_a_token_that_is_revoked_in_mid_sync_costs_a_login(org: SalesforceOrg, s
 def test_no_secret_is_logged_or_told(org: SalesforceOrg, source: Source, what: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Neither in a run that goes well nor in one that fails, though Salesforce itself repeats the token."""
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "urllib3")  # which another CRM's client may have silenced
     read(source, what)
     (token,) = org.sessions
     org.fail(RUN, refuses(400, "BAD_REQUEST", f"bad request of {token} by {org.credentials.consumer_secret}"))
