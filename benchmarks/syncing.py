@@ -51,7 +51,7 @@ class Big:
         pass
 
 
-integration = Integration("big", str.strip, ("all",), Big, Settings)
+integration = Integration("big", str.strip, ("all",), connect=Big, table=Settings)
 """
 DIALERS = 4
 QUIET_S = 10.0
@@ -140,7 +140,7 @@ async def main(members: int, directory: Path, environ: dict[str, str], url: str)
     serve = started(directory, environ, "serve", "--port", "8479", "--no-worker")
     worker = started(directory, environ, "worker")
     try:
-        await ready("http://127.0.0.1:8479")
+        await ready("http://127.0.0.1:8479", serve, worker)
         async with services(Config(), url) as opened:
             at = "http://127.0.0.1:8479"
             before = await measured(at, key, asyncio.ensure_future(asyncio.sleep(QUIET_S)))
@@ -159,10 +159,12 @@ async def main(members: int, directory: Path, environ: dict[str, str], url: str)
             process.wait()
 
 
-async def ready(url: str) -> None:
-    """The service answers."""
+async def ready(url: str, *processes: subprocess.Popen[bytes]) -> None:
+    """The service answers. **Raises**: RuntimeError if one of the processes has ended."""
     async with aiohttp.ClientSession() as http:
         while True:
+            if any(process.poll() is not None for process in processes):
+                raise RuntimeError("the service or the worker did not start")
             try:
                 async with http.get(f"{url}/readyz") as answer:
                     if answer.status == 200:
