@@ -193,7 +193,7 @@ def test_killed_it_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_is_followed_by_another(tmp_path: Path) -> None:
     """The process that serves is killed: another one answers at the same address, and the log tells."""
-    with service(tmp_path) as at:
+    with service(tmp_path, "serve --port 0 --no-worker") as at:
         (serving,) = set(at.run.children()) - {at.engine_pid}
         os.kill(serving, signal.SIGKILL)
         wait_until(lambda: set(at.run.children()) - {at.engine_pid, serving}, "another is started", GRACE_S)
