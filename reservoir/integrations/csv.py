@@ -29,23 +29,23 @@ _VALUE_TOO_LONG = f"a value is longer than {VALUE_MAX_BYTES:,} bytes"
 _QUOTES = "broken quotes: a quote is never closed, or something follows it"
 
 
-async def rows(chunks: AsyncIterable[bytes], content: ContentType, region: str) -> AsyncGenerator[Row | Rejection, None]:
+async def rows(chunks: AsyncIterable[bytes], content: ContentType, region: str) -> AsyncGenerator[Iterator[Row | Rejection], None]:
     """The rows of a CSV file, or of an NDJSON stream whose keys are a CSV's columns, each as soon as it is there, in memory that no file outgrows.
 
-    **Shape**: a row's line is the physical one on which it begins, from 1; blank ones are counted and skipped. A row that is no member is a
-    Rejection. One whose quotes are broken ends with its first line, for its true end is anybody's guess, and the next line begins another.
+    **Shape**: with each chunk, the rows that are there by it, to be read before the next chunk is asked for; with an empty chunk none. A row's line is the
+    physical one on which it begins, from 1; blank ones are counted and skipped. A row that is no member is a Rejection. One whose quotes are broken ends with
+    its first line, for its true end is anybody's guess, and the next line begins another.
 
     **Raises**: InvalidCsvError, before the first row; and what ``chunks`` raises, once the complete rows that came have been given.
     """
     reader = _CsvReader(region) if content == "text/csv" else _NdjsonReader(region)
     async for chunk in chunks:
-        reader.lines.feed(chunk)
-        for row in reader.read():
-            yield row
+        if chunk:
+            reader.lines.feed(chunk)
+        yield reader.read()
         await asyncio.sleep(0)  # claims wait for their turn, and chunks that are there already would never give them one
     reader.lines.end()
-    for row in reader.read():
-        yield row
+    yield reader.read()
 
 
 class _CsvReader:

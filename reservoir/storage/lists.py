@@ -213,7 +213,7 @@ def _rejection(row: Mapping[str, Any]) -> Rejection:
     return Rejection(row.get("line", 0), row["detail"], row.get("kept", False), row.get("record"))
 
 
-_LOST = {"type": "lost", "detail": "Nobody has worked on this sync for 60 s. Start it again; everybody is still in the list."}
+_LOST = {"type": "lost", "detail": "Nobody works on this sync any more. Start it again; everybody is still in the list."}
 
 
 def _member(told: object) -> tuple[ListedMember, str]:

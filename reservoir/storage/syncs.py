@@ -20,6 +20,9 @@ from reservoir.storage.prospects import tidy
 LEASE_MS = MINUTE_MS
 """For how long a run may be silent before it is lost."""
 
+FILE_LEASE_MS = 10 * SECOND_MS
+"""The same for a file's run: nobody can take it over, for the file is gone with the process that read it, so the next import need not wait for long."""
+
 HOLD_MS = 8 * SECOND_MS
 """For how long a worker holds a run that it says nothing of. With the time that another takes to see it, less than the 10 s that are promised."""
 
@@ -68,7 +71,7 @@ class SyncStore:
     async def begin(self, org: Org, list_id: str) -> str | Refused:
         """Begins a run and returns its id; refused while another one runs."""
         sync_id = random_name(16)
-        reply = await self._orgs.write("begin_sync", org, list_id, sync_id, LEASE_MS)
+        reply = await self._orgs.write("begin_sync", org, list_id, sync_id, FILE_LEASE_MS)
         if reply[0] == b"begun":
             return sync_id
         if reply[0] == b"sync-running":
@@ -103,7 +106,7 @@ class SyncStore:
             org,
             list_id,
             sync_id,
-            LEASE_MS,
+            _lease_ms(sync_id),
             number,
             orjson.dumps(told),
             rejected_count,
@@ -120,7 +123,7 @@ class SyncStore:
     async def finish(self, org: Org, list_id: str, sync_id: str, *, truncated: bool = False, complete: bool = True) -> Refused | None:
         """Ends a run whose source was read whole: members that it did not bring leave the list, if it was ready (``complete``)."""
         while True:
-            reply = await self._orgs.write("finish_sync", org, list_id, sync_id, LEASE_MS, int(truncated), int(complete), HOLD_MS)
+            reply = await self._orgs.write("finish_sync", org, list_id, sync_id, _lease_ms(sync_id), int(truncated), int(complete), HOLD_MS)
             await tidy(self._orgs, org)
             if reply[0] != b"leaving":
                 return None if reply[0] == b"done" else _lost(reply[0])
@@ -208,6 +211,10 @@ def member_json(member: Member) -> bytes:
 def unknown_prospect_json(integration: str, prospect: str) -> bytes:
     """A prospect whom no list knows, in the same form."""
     return member_json(Member(integration, prospect))
+
+
+def _lease_ms(sync_id: str) -> int:
+    return LEASE_MS if " " in sync_id else FILE_LEASE_MS
 
 
 def _row(row: Rejection) -> dict[str, object]:

@@ -1,9 +1,9 @@
 """The import of a file: its rows become a list's members, a page at a time, in memory that does not grow with the file."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from reservoir.domain.lists import REJECTED_SHOWN, Rejection, Sync
@@ -17,7 +17,10 @@ Content = Literal["text/csv", "application/x-ndjson"]
 Answer = TypeVar("Answer")
 
 BRING_WITHIN_S = 1.0
-"""A page goes to the store when it is full, or when so long has passed: members of a slow upload can be claimed too."""
+"""A page goes to the store when it is full, or when so long has passed: members of a slow upload can be claimed too, and its run is not lost."""
+
+TURN_ROWS = 25
+"""After so many rows others have their turn: claims, and the page that is on its way."""
 
 
 class BrokenOffError(Exception):
@@ -28,8 +31,8 @@ class BrokenOffError(Exception):
 class _Page:
     """Rows on their way to the store. ``rejected`` are the first of them, as many as a run shows; ``rejected_count`` all that count."""
 
-    members: list[tuple[int, Member]]
-    rejected: list[Rejection]
+    members: list[tuple[int, Member]] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
     rejected_count: int = 0
 
     def add(self, row: Row | Rejection) -> None:
@@ -72,7 +75,7 @@ class Imports:
 
 
 class _Run:
-    """One file on its way into one list. The run begins at the store with the first row that can be a member."""
+    """One file on its way into one list: while a page is on its way to the store the next one is read. The run begins there with the first member."""
 
     def __init__(self, orgs: OrgStore, syncs: SyncStore, org_id: str, list_id: str) -> None:
         self._orgs = orgs
@@ -81,25 +84,73 @@ class _Run:
         self._list_id = list_id
         self._sync_id: str | None = None
         self._number = 0
+        self._page = _Page()
+        self._due_s = 0.0
+        self._flight: asyncio.Task[Refused | None] | None = None
 
     async def read(self, chunks: AsyncIterable[bytes], content: Content) -> Sync | Refused:
         org = await self._orgs.get(self._org_id)
-        page = _Page([], [])
-        loop = asyncio.get_running_loop()
-        bring_at_s = loop.time() + BRING_WITHIN_S
+        self._due_s = asyncio.get_running_loop().time() + BRING_WITHIN_S
         try:
-            async with aclosing(rows(chunks, content, org.profile.phone_region if org else "US")) as read:
-                async for row in read:
-                    page.add(row)
-                    if len(page.members) == PAGE_MOST or (page.members and loop.time() >= bring_at_s):
-                        if refused := await self._bring(page):
-                            return refused
-                        page, bring_at_s = _Page([], []), loop.time() + BRING_WITHIN_S
-            return await self._end(page)
+            async with aclosing(self._heard(chunks)) as heard, aclosing(rows(heard, content, org.profile.phone_region if org else "US")) as read:
+                async for some in read:
+                    if refused := await self._take(some):
+                        return refused
+            return await self._end()
         except BrokenOffError:
-            return await self._broke_off(page)
+            return await self._broke_off()
         except InvalidCsvError as error:
             return Refused("invalid-csv", str(error))
+        finally:
+            if self._flight is not None:
+                self._flight.cancel()
+                await asyncio.gather(self._flight, return_exceptions=True)
+
+    async def _heard(self, chunks: AsyncIterable[bytes]) -> AsyncGenerator[bytes, None]:
+        """The chunks, and an empty one where none has come when a page is due."""
+        loop, each = asyncio.get_running_loop(), aiter(chunks)
+        coming = asyncio.ensure_future(anext(each, None))
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=max(0.0, self._due_s - loop.time()))
+                if not coming.done():
+                    yield b""
+                    continue
+                if (chunk := coming.result()) is None:
+                    return
+                coming = asyncio.ensure_future(anext(each, None))
+                yield chunk
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+    async def _take(self, some: Iterator[Row | Rejection]) -> Refused | None:
+        loop = asyncio.get_running_loop()
+        for number, row in enumerate(some, 1):
+            self._page.add(row)
+            if len(self._page.members) == PAGE_MOST:
+                if refused := await self._send():
+                    return refused
+            elif number % TURN_ROWS == 0:
+                await asyncio.sleep(0)
+        if loop.time() < self._due_s:
+            return None
+        self._due_s = loop.time() + BRING_WITHIN_S
+        return await self._send() if self._page.members or self._sync_id else None
+
+    async def _send(self) -> Refused | None:
+        """Sends the page on its way, when the one before it has come."""
+        if refused := await self._landed():
+            return refused
+        page, self._page = self._page, _Page()
+        self._due_s = asyncio.get_running_loop().time() + BRING_WITHIN_S
+        self._flight = asyncio.create_task(self._bring(page))
+        return None
+
+    async def _landed(self) -> Refused | None:
+        """What the store said to the page that was on its way. **Again**: nothing, until another one is."""
+        flight, self._flight = self._flight, None
+        return None if flight is None else await flight
 
     async def _bring(self, page: _Page) -> Refused | None:
         if self._sync_id is None:
@@ -111,21 +162,25 @@ class _Run:
         sync_id, number = self._sync_id, self._number
         return await self._ask(lambda org: self._syncs.page(org, self._list_id, sync_id, number, page.members, page.rejected, page.rejected_count))
 
-    async def _end(self, page: _Page) -> Sync | Refused:
-        if self._sync_id is None and not page.members:
+    async def _all_brought(self) -> Refused | None:
+        return await self._landed() or await self._bring(self._page)
+
+    async def _end(self) -> Sync | Refused:
+        page = self._page
+        if self._number == 0 and self._flight is None and not page.members:
             shown = [{"line": row.line, "detail": row.detail} for row in page.rejected]
             return Refused("no-rows", "No row of the file can be a member.", {"rejected": shown, "rejected_count": page.rejected_count})
-        if refused := await self._bring(page):
+        if refused := await self._all_brought():
             return refused
         sync_id = self._sync_id or ""
         if refused := await self._ask(lambda org: self._syncs.finish(org, self._list_id, sync_id)):
             return refused
         return await self._ask(lambda org: self._syncs.newest(org, self._list_id))
 
-    async def _broke_off(self, page: _Page) -> Refused:
+    async def _broke_off(self) -> Refused:
         refused = Refused("body-incomplete", "The file broke off before its end. What came is in the list, and nobody has left it.")
-        if self._sync_id is not None or page.members:
-            if lost := await self._bring(page):
+        if self._sync_id is not None or self._flight is not None or self._page.members:
+            if lost := await self._all_brought():
                 return lost
             error = {"type": refused.slug, "detail": refused.detail}
             await self._ask(lambda org: self._syncs.fail(org, self._list_id, self._sync_id or "", error))

@@ -21,7 +21,7 @@ async def people() -> list[Member]:
     async def body() -> AsyncIterator[bytes]:
         yield PEOPLE.read_bytes()
 
-    found = [row async for row in rows(body(), "text/csv", "US")]
+    found = [row async for some in rows(body(), "text/csv", "US") for row in some]
     assert all(isinstance(row, Row) and not row.rejections for row in found)
     return [row.member for row in found if isinstance(row, Row)]
 

@@ -1,5 +1,6 @@
 #!lua
 --[[ Begins a run that streams a list's members in from a file. What it brings gets places before all that the list has (R12).
+One that nobody has worked on for too long is lost: it ends as failed, and everybody whom it brought stays in.
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run, 6 how long it may be silent before it is lost (ms)
 Reply  {'begun', now} | {'more', now}   more reps have a place than one call tells their rank: call again, nothing has begun
@@ -27,6 +28,9 @@ if running[2] == 'running' and tonumber(running[3]) >= now then
   return { 'sync-running', now, running[1] }
 end
 check_run_keys()
+if running[2] == 'running' then
+  fail_run(list, integration, flat(redis.call('HGETALL', key)), LOST)
+end
 if not begin_run(list, integration, id, tonumber(ARGV[6])) then
   return { 'more', now }
 end

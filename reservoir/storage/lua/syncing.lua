@@ -10,7 +10,7 @@ local REFILL_PAUSE_MOST = 3600000
 local UNREADY_PAUSE = 60000
 local WAITED_MOST = 86400000
 local ROOM = 1073741824
-local LOST = '{"type":"lost","detail":"No worker has held this sync for 60 s. Start it again; everybody is still in the list."}'
+local LOST = '{"type":"lost","detail":"Nobody works on this sync any more. Start it again; everybody is still in the list."}'
 
 -- A list's run, and whether it is that of the caller, who says in ARGV[5] which run it is and, behind a space, the token of the worker that holds it.
 local function run_of_caller(base)

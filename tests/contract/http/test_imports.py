@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from reservoir.sync import imports
 from tests.support.builders import age
 from tests.support.commands import Commands
 from tests.support.service import BEN, Caller, csv_of, ids_of, kept, operation_of
@@ -16,6 +17,7 @@ from tests.support.waiting import await_until
 PHONE = "+14155550100"
 BOM = b"\xef\xbb\xbf"
 NDJSON = "application/x-ndjson"
+SYNC = "reservoir:{acme}:list:west:sync"
 
 
 @pytest.fixture
@@ -223,6 +225,29 @@ async def test_r12_members_can_be_claimed_while_the_upload_runs(west: Caller) ->
     assert (done["id"], done["state"], done["fetched"], done["left"]) == (sync["id"], "done", 301, 2)
     assert await members(west) == [f"p{number}" for number in range(1, 302)]
     assert (await west.counts("west"))["reserved"] == 3
+
+
+async def test_r12_what_came_is_there_though_the_sender_falls_silent(west: Caller, client: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R12: the first rows, far fewer than a page, can be claimed without any other that comes; and as long as the sender is there, its run is not lost."""
+    monkeypatch.setattr(imports, "BRING_WITHIN_S", 0.02)
+    await west.fill("west", ["old"])
+    upload = Upload()
+    upload.send(["p1", "p2"], header=True)
+    running = asyncio.create_task(west.put("west", upload.chunks(), expect=200))
+
+    async def there(count: int) -> bool:
+        return await count_of_members(west) == count
+
+    await await_until(lambda: there(3), "two rows to be in")
+    assert ids_of((await west.claim("west", 1)).json["claims"]) == ["p1"]
+    until = client("HGET", SYNC, "lease")
+    await await_until(lambda: client("HGET", SYNC, "lease") != until, "its lease to be renewed")
+    upload.send(["p3"])
+    await await_until(lambda: there(4), "the third to be in")
+    upload.end()
+    told = (await running).json
+    assert (told["fetched"], told["added"], told["left"], told["rejected_count"]) == (3, 3, 1, 0)
+    assert await members(west) == ["p1", "p2", "p3"]
 
 
 async def test_one_at_a_time(west: Caller) -> None:

@@ -92,7 +92,14 @@ def test_a_run_that_is_silent_past_its_lease_is_taken_over(bench: Bench) -> None
     bench.begin("new", "r1", 5_000)
     bench.page("new", "r1", 0, ["a", "b"], lease_ms=5_000)
     bench.server("HINCRBY", bench.key("list:new:sync"), "lease", -6_000)
-    assert bench.begin("new", "r2")[0] == "begun"
+    before = bench.snapshot()
+    reply = bench.begin("new", "r2")
+    assert reply[0] == "begun"
+    of = {"at": reply[1], "integration": "csv", "list": "new"}
+    assert bench.changes(before)["history+"] == [
+        {"type": "sync.finished", **of, "detail": {"sync": "r1", "state": "failed", "error": "lost"}},
+        {"type": "sync.started", **of, "detail": {"sync": "r2"}},
+    ]
     assert bench.page("new", "r2", 0, ["c", "b"])[0] == "in"
     before = bench.snapshot()
     assert bench.page("new", "r1", 1, ["z"])[0] == "sync-lost"
