@@ -47,6 +47,7 @@ class Wait:
         self.gone = False
         self.stirred = 0
         self.tried_s = float("-inf")
+        self.generation = ""
         self._woken: asyncio.Future[None] | None = None
 
     def give_up(self) -> None:
@@ -104,6 +105,7 @@ class Waiting:
         """
         if self.stopped:
             return
+        wait.generation = org.generation
         waits = self._waits.setdefault(org.id, {}).setdefault(list_id, {})
         waits[wait.ticket] = wait
         look = self._looks.get(org.id)
@@ -157,6 +159,7 @@ class Waiting:
 
     async def look(self, org: Org, lists: list[str], *, heard: bool) -> int | None:
         """Looks at what the claims on up to 16 lists wait for, and wakes those that are to claim again. Returns when something in them ends next (ms)."""
+        self._wake_stale(org, lists)
         reply = await self._orgs.write("tend_waiting", org, self.process, int(heard), *lists)
         ends: list[int] = []
         for list_id, told in zip(lists, replies.items(reply[2]), strict=True):
@@ -173,6 +176,13 @@ class Waiting:
             if next_ms is not None:
                 ends.append(replies.integer(next_ms))
         return min(ends, default=None)
+
+    def _wake_stale(self, org: Org, lists: Iterable[str]) -> None:
+        """Wakes those that know an older org: another request has read it anew meanwhile, so the store will not tell a look that it is stale."""
+        for list_id in lists:
+            for wait in self.waits(org.id, list_id).values():
+                if wait.generation != org.generation:
+                    wait.wake(StaleError(org.id))
 
     def until_s(self, at_ms: int) -> float:
         """How long until the store's clock is past an instant."""

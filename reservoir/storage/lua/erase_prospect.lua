@@ -78,5 +78,5 @@ end
 put_aside(integration, known.data)
 redis.call('HDEL', prefix .. 'lists-of:' .. integration, prospect)
 remember('prospect.erased', now, { 'integration', integration, 'prospect', prospect, 'detail', cjson.encode({ by = ARGV[6], lists = #lists }) })
-redis.call('SET', again, #lists, 'PX', 900000)
+redis.call('SET', again, #lists, 'PXAT', integer(now + 900000))
 return { 'erased', now, #lists }

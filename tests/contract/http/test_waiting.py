@@ -117,12 +117,17 @@ async def test_r12_members_who_stream_in_are_waited_for(admin: Caller, client: C
 
 
 async def test_a_switch_of_multi_rep_dialing_is_waited_for(admin: Caller, client: Commands, west: Any) -> None:
-    """While it is off nobody is kept away: who waited is handed whom Ben holds, unreserved (R9)."""
+    """While it is off nobody is kept away: who waited is handed whom Ben holds, unreserved (R9), long before the wait is over."""
     del west
+    await admin.make_list("East", [])
+    longer = waits(admin, "east")
+    await in_line(client, 1, "east")
     (waiter,) = await lined_up(client, admin, "ana")
     await admin.enable(enabled=False)
     (claim,) = (await waiter).json["claims"]
     assert (claim["prospect"]["id"], claim["state"], claim["rep"]) == ("p1", "unreserved", "ana")
+    assert not longer.done(), "who began before, and has nobody to be handed, waits still"
+    longer.cancel()
 
 
 async def test_r9_while_it_is_off_what_a_sync_brings_is_waited_for(admin: Caller, client: Commands) -> None:
@@ -375,11 +380,15 @@ async def test_r15_one_that_waits_and_one_that_does_not(admin: Caller, client: C
 async def test_a_key_that_is_revoked_ends_its_waits(app: App, admin: Caller, client: Commands, west: Any) -> None:
     """401, by the next look of every process, and nothing is taken."""
     dialer = await app.member_of("acme", "dial")
-    waiter = waits(dialer, rep="ana")
+    longer = waits(admin, rep="bo")
     await in_line(client, 1)
+    waiter = waits(dialer, rep="ana")
+    await in_line(client, 2)
     assert dialer.key is not None
     await admin("DELETE", f"/v1/api-keys/{dialer.key.split('_')[2]}", expect=204)
     (await waiter).refused(401, "unauthenticated")
+    assert not longer.done(), "who began before, with a key that stands, waits still"
+    longer.cancel()
     await in_line(client, 0)
     await admin.after(west, "release", expect=200)
     assert (await admin.counts("west"))["available"] == 1
