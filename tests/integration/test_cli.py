@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shlex
 import signal
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from tests.support.cli import Done, Service, eventually, people, reservoir, runn
 from tests.support.engine import EngineProcess, say
 from tests.support.processes import gone
 from tests.support.service import flaws
+from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
 
 QUIET = {"serve", "worker", "demo"}
@@ -221,6 +223,18 @@ def test_an_import_reads_ndjson_and_standard_input(run: Runner) -> None:
     assert reservoir(run.directory, "list import --org acme --list piped - --json", stdin=people(700)).json["added"] == 700
     told = reservoir(run.directory, "list import --org acme --list piped -", stdin=run.directory / "two.csv")
     assert told.out.startswith("2 members in the list piped: 0 new, 0 changed, 698 left"), told.err
+
+
+def test_an_import_on_a_terminal_shows_a_bar_with_rate_and_time_left(run: Runner) -> None:
+    """How much of the file is read, how fast, and how long it still takes; at the end the bar makes room for the sentence."""
+    content = people(4_000)
+    run.file("many.csv", content)
+    with terminal(run.directory, "list import --org acme --list barred many.csv", 24) as screen:
+        assert screen.process.wait(60) == 0
+        wait_until(lambda: "4,000 members in the list barred: 4,000 new" in screen.drawn, "the sentence")
+    size = f"{len(content) / 1_000:.1f}"
+    bar = re.compile(rf"━+ {size}/{size} kB [\d.]+ [kM]B/s \d:\d\d:\d\d")
+    assert bar.search(screen.drawn), screen.drawn
 
 
 def test_a_file_without_anybody_is_refused(run: Runner) -> None:

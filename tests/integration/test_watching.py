@@ -1,21 +1,17 @@
 """`reservoir reservations ls --watch`: who has whom, as it changes, on a terminal and where none is."""
 
 import json
-import os
-import pty
 import re
 import signal
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
-from tests.support.cli import Service, command, environment, people, running, service
+from tests.support.cli import Service, people, running, service
 from tests.support.service import flaws
+from tests.support.terminal import terminal
 from tests.support.waiting import wait_until
 
 REP = "ana@acme.com"
@@ -45,42 +41,6 @@ class Dialer:
 def dialer(tmp_path: Path) -> Iterator[Dialer]:
     with service(tmp_path, environ={"RESERVOIR_ORGS__ACME__NAME": "Acme"}) as house:
         yield Dialer(house)
-
-
-class Terminal:
-    """A command on a terminal of so many lines, and what it has drawn."""
-
-    def __init__(self, directory: Path, line: str, lines: int) -> None:
-        ours, theirs = pty.openpty()
-        environ = {**environment(), "TERM": "xterm", "COLUMNS": "120", "LINES": str(lines)}
-        self.process = subprocess.Popen(command(*line.split()), cwd=directory, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
-        os.close(theirs)
-        self._ours = ours
-        self.drawn = ""
-        self._reader = Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._reader.join(60)
-        os.close(self._ours)
-
-    def _read(self) -> None:
-        try:
-            while piece := os.read(self._ours, 65_536):
-                self.drawn += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece.decode())
-        except OSError:  # nobody has its other end any more
-            return
-
-
-@contextmanager
-def terminal(directory: Path, line: str, lines: int) -> Iterator[Terminal]:
-    started = Terminal(directory, line, lines)
-    try:
-        yield started
-    finally:
-        started.close()
 
 
 def test_each_change_is_a_line_where_no_terminal_is(tmp_path: Path, dialer: Dialer) -> None:
