@@ -21,7 +21,8 @@ from reservoir.wiring import Services, services
 
 SOURCE = """
 from reservoir.config import Table
-from reservoir.domain.prospects import Member, Phone
+from reservoir.domain.prospects import Member
+from reservoir.integrations import phones
 from reservoir.integrations.base import Integration
 from reservoir.integrations.source import Checked, Page
 
@@ -38,8 +39,8 @@ class Big:
         for start in range(cursor["from"] if cursor else 0, self._members, 1000):
             end = min(start + 1000, self._members)
             members = tuple(
-                Member("big", str(number), f"Dana Ito {number}", (Phone("mobile", "+14155550100"),), "Northwind Traders", "Head of Operations",
-                       fields={"email": f"dana.{number}@northwind.example"})
+                Member("big", str(number), f"Dana Ito {number}", (phones.read(f"(415) 555-{number % 10000:04}", "US", "mobile"),),
+                       "Northwind Traders", "Head of Operations", fields={"email": f"dana.{number}@northwind.example"})
                 for number in range(start, end)
             )
             yield Page(members, cursor={"from": end} if end < self._members else None, total=self._members)

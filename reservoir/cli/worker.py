@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from reservoir.telemetry import log_to
 from reservoir.wiring import create_configured_orgs, services
 
 AGAIN_S = 1.0
+NICE = 5
+"""By so much a worker stands back where others want the processor: whoever waits for a claim is not to wait for a sync."""
+
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = logging.getLogger(__name__)
@@ -42,6 +46,7 @@ async def work(config: Config, url: str, *, told: Callable[[], object], channel:
 
     **Raises**: StoreUnavailableError, UnsafeStoreError, before it works.
     """
+    os.nice(NICE)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in STOPS if channel is None else (signal.SIGTERM,):

@@ -1,6 +1,7 @@
 """Syncs at the store: a run begins, brings its pages, and ends. Each step is written only while the run is still the list's run."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -120,13 +121,29 @@ class SyncStore:
             await tidy(self._orgs, org)
         return None
 
-    async def finish(self, org: Org, list_id: str, sync_id: str, *, truncated: bool = False, complete: bool = True) -> Refused | None:
-        """Ends a run whose source was read whole: members that it did not bring leave the list, if it was ready (``complete``)."""
+    async def finish(
+        self,
+        org: Org,
+        list_id: str,
+        sync_id: str,
+        *,
+        truncated: bool = False,
+        complete: bool = True,
+        breathe: Callable[[float], Awaitable[object]] | None = None,
+    ) -> Refused | None:
+        """Ends a run whose source was read whole: members that it did not bring leave the list, if it was ready (``complete``).
+
+        ``breathe`` is waited for between two steps, and told how long (s) the first of them took.
+        """
+        loop = asyncio.get_running_loop()
         while True:
+            begun_s = loop.time()
             reply = await self._orgs.write("finish_sync", org, list_id, sync_id, _lease_ms(sync_id), int(truncated), int(complete), HOLD_MS)
             await tidy(self._orgs, org)
             if reply[0] != b"leaving":
                 return None if reply[0] == b"done" else _lost(reply[0])
+            if breathe is not None:
+                await breathe(loop.time() - begun_s)
 
     async def fail(self, org: Org, list_id: str, sync_id: str, error: Mapping[str, object]) -> Refused | None:
         """Ends a run that broke off. Everybody stays in, and what came stands."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from types import MappingProxyType
 
 import orjson
@@ -14,7 +15,7 @@ from reservoir.domain.times import SECOND_MS
 from reservoir.integrations.source import CrmError, Page, PassingError, WaitError, Wanted
 from reservoir.storage.orgs import Org, OrgStore, UnknownOrgError
 from reservoir.storage.redis import StoreUnavailableError
-from reservoir.storage.syncs import PAGE_MOST, SyncStore, TakenRun
+from reservoir.storage.syncs import SyncStore, TakenRun
 from reservoir.sync.connections import Connections
 from reservoir.sync.reading import Reading, StoppedError
 from reservoir.telemetry import request_id
@@ -27,6 +28,12 @@ PAUSES_S = (5.0, 20.0)
 
 SHORT_WAIT_S = 3.0
 """So short a wait is not worth another login: the worker keeps the run, and waits itself."""
+
+STEP_MOST = 50
+"""How many members one step of a run brings: so long as the store takes for them (2 ms), a claim may wait."""
+
+BREATH_MOST_S = 0.1
+"""How long a run at most lets the store to the claims after each of its steps. It is as long as the step took, so half of the store's time is theirs."""
 
 BAD_STATUS = 502
 
@@ -126,27 +133,30 @@ class Run:
             page = Page(())
             while (following := await reading.page(stop)) is not None:
                 page = following
-                await self._bring(page)
+                await self._bring(page, stop)
                 if page.cursor is None:
                     break
         finally:
             reading.close()
-        await self._tell(lambda org: self._syncs.finish(org, taken.list, str(taken), truncated=page.truncated, complete=page.complete))
+        ended = {"truncated": page.truncated, "complete": page.complete}
+        await self._tell(lambda org: self._syncs.finish(org, taken.list, str(taken), **ended, breathe=partial(_breathe, stop=stop)))
         log.info("a sync is done", extra=self._of)
 
-    async def _bring(self, page: Page) -> None:
+    async def _bring(self, page: Page, stop: asyncio.Event) -> None:
         """Writes one page of the source's, so many members at a time; with the last of them, where the source goes on, and what could not be a member."""
         known = {} if page.cursor is None else {"cursor": orjson.dumps(dict(page.cursor)).decode()}
         known |= {} if page.total is None else {"total": str(page.total)}
         known |= {} if page.advice is None else {"advice": page.advice}
         rejected = [Rejection(0, row.detail, record=row.record) for row in page.rejected[:REJECTED_SHOWN]]
-        for start in range(0, max(1, len(page.members)), PAGE_MOST):
-            members = [(member.id, member) for member in page.members[start : start + PAGE_MOST]]
-            last = start + PAGE_MOST >= len(page.members)
+        for start in range(0, max(1, len(page.members)), STEP_MOST):
+            members = [(member.id, member) for member in page.members[start : start + STEP_MOST]]
+            last = start + STEP_MOST >= len(page.members)
             told = (rejected, len(page.rejected), known) if last else ([], 0, {})
             self._number += 1
             number = self._number
+            begun_s = asyncio.get_running_loop().time()
             await self._tell(lambda org: self._syncs.page(org, self._taken.list, str(self._taken), number, members, *told))  # noqa: B023 - called at once
+            await _breathe(asyncio.get_running_loop().time() - begun_s, stop)
         if page.cursor is not None:
             self._cursor = page.cursor
         self._tries = 0
@@ -169,6 +179,11 @@ class Run:
 
 def _status(status: int) -> int:
     return status if 400 <= status <= 599 else BAD_STATUS
+
+
+async def _breathe(took_s: float, stop: asyncio.Event) -> None:
+    """Lets the store to others for as long as a step took; no longer where the worker is to stop."""
+    await _pause(min(took_s, BREATH_MOST_S), stop)
 
 
 async def _pause(for_s: float, stop: asyncio.Event) -> None:

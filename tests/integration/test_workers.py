@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from reservoir.cli.worker import NICE
 from tests.support.cli import Running, Service, reservoir, running, service
 from tests.support.commands import Commands
 from tests.support.plugin import GATED, install, readme_example, write_book
@@ -55,6 +56,11 @@ class Office:
     def release(self, pages: int) -> None:
         """So many pages of the gated book are there."""
         (self.directory / "released").write_text(str(pages))
+
+    def asked(self, page: int) -> bool:
+        """Whether the gated book has been asked for the page, and for none behind it."""
+        path = self.directory / "asked"
+        return path.exists() and path.read_text() == str(page)
 
     def let_go(self) -> None:
         """The time passes for which the list's run is held by a worker that says nothing of it."""
@@ -164,7 +170,7 @@ def test_a_worker_that_is_told_to_stop_leaves_at_a_pages_edge(gated: Office) -> 
     gated.release(1)
     worker = gated.worker()
     asked = gated.ask()
-    gated.until(lambda: gated.sync()["fetched"] == 3, "the second page is awaited")
+    gated.until(lambda: gated.asked(1), "the second page is awaited")
     worker.send(signal.SIGTERM)
     gated.release(2)
     assert worker.code() == 0
@@ -180,13 +186,16 @@ def _pythons(run: Running) -> list[int]:
 
 
 def test_serve_has_a_worker_beside_it_that_is_started_again(tmp_path: Path) -> None:
-    """One for the service, however many processes serve; killed, there is another."""
+    """One for the service, however many processes serve; killed, there is another. It stands back where they want the processor."""
     write_book(tmp_path / "book.json", PAGES)
     environ = {**install(tmp_path, readme_example()), "RESERVOIR_ORGS__ACME__PHONEBOOK__PATH": str(tmp_path / "book.json")}
     with service(tmp_path, "serve --port 0 --processes 2", environ) as served:
         key = served.key()
         wait_until(lambda: len(_pythons(served.run)) == 3, "two serve and one works", 60)
         worker = _pythons(served.run)[-1]
+        ours = os.getpriority(os.PRIO_PROCESS, 0)
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, worker) == min(19, ours + NICE), "the worker stands back")
+        assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in _pythons(served.run) if pid != worker} == {ours}
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: "which worked on syncs, ended (signal 9)" in served.run.err, "it is seen")
         body = {"name": "Leads", "integration": "phonebook", "source": {"kind": "book", "id": "all"}, "sync": {"refill_below": 5}}

@@ -47,7 +47,7 @@ class Settings(Table):
 
 
 class Gated:
-    """A phone book whose pages are there as soon as the file `released` beside it names so many of them."""
+    """A phone book whose pages are there as soon as the file `released` beside it names so many of them; `asked` names the last that was asked for."""
 
     def __init__(self, settings, pace):
         self._path = Path(settings.path)
@@ -56,6 +56,7 @@ class Gated:
     def pages(self, wanted, cursor):
         book = json.loads(self._path.read_text())
         for number in range(cursor["page"] if cursor else 0, len(book)):
+            (self._path.parent / "asked").write_text(str(number))
             while int((self._path.parent / "released").read_text()) <= number:
                 time.sleep(0.01)
             members = tuple(Member("phonebook", one["id"], one["name"], (Phone("phone", one["phone"]),)) for one in book[number])

@@ -7,9 +7,9 @@ ARGV   4 list, 5 id of the run (and the token of the worker that holds it), 6 ho
        (ms)
 Reply  {'leaving', now, left so far}   call again | {'done', now} | {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
 Again  after it is done: 'done'.
-Bound  250 members.
+Bound  100 members.
 ]]
-local LEAVING = 250
+local LEAVING = 100
 local refusal = guard()
 if refusal then
   return refusal

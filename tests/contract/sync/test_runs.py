@@ -12,7 +12,9 @@ from reservoir.integrations.source import CrmError, PassingError, RejectedRecord
 from reservoir.storage.budgets import BudgetStore
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
+from reservoir.storage.scripts import Verb
 from reservoir.storage.syncs import SyncStore, TakenRun
+from reservoir.sync import runs
 from reservoir.sync.connections import Connections
 from reservoir.sync.worker import Worker
 from tests.support.commands import Commands
@@ -92,12 +94,64 @@ async def test_a_sync_that_is_asked_for_is_queued_and_run(desk: Desk) -> None:
 
 
 async def test_large_pages_are_brought_in_pieces(desk: Desk) -> None:
-    """A page of 2,000 is one of the source's, and eight of the store's, in order."""
+    """A page of 1,000 is one of the source's, and twenty of the store's, in order."""
     await desk.create()
-    people = [f"p{number:04}" for number in range(2_100)]
+    people = [f"p{number:04}" for number in range(1_030)]
     await desk.ask()
-    await desk.worker(Script([people[:2_000], people[2_000:]])).once()
+    await desk.worker(Script([people[:1_000], people[1_000:]])).once()
     assert desk.order() == people
+    assert desk.client("HGET", desk.org.prefix + "list:leads:sync", "page") == "20", "numbered from 0, and one more"
+
+
+async def test_after_each_step_the_store_is_the_claims(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as the step took, and a tenth of a second at most: while members come, and while they leave."""
+    seen: list[float | str] = []
+    write = desk.orgs.write
+
+    async def written(verb: Verb, *arguments: Any) -> Any:
+        seen.append(verb)
+        return await write(verb, *arguments)
+
+    async def paused(for_s: float, stop: asyncio.Event) -> None:
+        assert not stop.is_set()
+        seen.append(for_s)
+
+    monkeypatch.setattr(desk.orgs, "write", written)
+    monkeypatch.setattr(runs, "_pause", paused)
+    await desk.create()
+    people = [f"p{number:04}" for number in range(260)]
+    script = Script([people])
+    for pages in ([people], [people[:10]]):
+        script.pages = pages
+        await desk.ask()
+        await desk.worker(script).once()
+    steps = [one for one in seen if isinstance(one, float) or one in {"import_page", "finish_sync"}]
+    breaths = [one for one in steps if isinstance(one, float)]
+    assert [one if isinstance(one, str) else "breath" for one in steps] == [
+        *["import_page", "breath"] * 6,
+        "finish_sync",
+        *["import_page", "breath"] * 1,
+        *["finish_sync", "breath"] * 2,
+        "finish_sync",
+    ]
+    assert all(0 < one <= runs.BREATH_MOST_S for one in breaths)
+
+
+async def test_a_breath_is_no_longer_than_a_step_and_none_where_the_worker_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is slow for a while does not stop a sync."""
+    paused: list[float] = []
+
+    async def pause(for_s: float, stop: asyncio.Event) -> None:
+        del stop
+        paused.append(for_s)
+
+    stop = asyncio.Event()
+    stop.set()
+    await asyncio.wait_for(runs._breathe(60.0, stop), 30)
+    monkeypatch.setattr(runs, "_pause", pause)
+    for took_s in (0.004, 60.0):
+        await runs._breathe(took_s, stop)
+    assert paused == [0.004, runs.BREATH_MOST_S]
 
 
 async def test_members_can_be_claimed_page_by_page(desk: Desk) -> None:
