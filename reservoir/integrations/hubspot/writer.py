@@ -57,16 +57,24 @@ class HubspotWriter:
 
     def _log(self, change: Change) -> str:
         known = change.logged or (self._found(change) if change.repeated else None)
-        if known is not None:
-            told = {"hs_call_disposition": self._disposition(change), "hs_call_body": _body(change)}
-            self._portal.update_call(known, {name: text for name, text in told.items() if text})
-            return known
-        return self._portal.create_call(self._properties(change), change.prospect)
+        if known is None:
+            try:
+                return self._portal.create_call(self._properties(change), change.prospect)
+            except CrmError as error:
+                # The mark may be taken: another worker logs it at this moment.
+                known = self._portal.call_of(self._id_property, change.claim) if self._marks and error.status in {400, 409} else None
+                if known is None:
+                    raise
+        told = {"hs_call_disposition": self._disposition(change), "hs_call_body": _body(change)}
+        self._portal.update_call(known, {name: text for name, text in told.items() if text})
+        return known
 
     def _found(self, change: Change) -> str | None:
         """The call, if it was logged before: by the claim's id, or else by when it was, and with whom."""
         if self._marks:
-            return next((call for call, _ in self._portal.find_calls(self._id_property, change.claim)), None)
+            # What is searched for is found some time after it was written; what is read by its mark, at once, if the property is unique.
+            found = self._portal.call_of(self._id_property, change.claim)
+            return found or next((call for call, _ in self._portal.find_calls(self._id_property, change.claim)), None)
         of_contact = self._portal.find_calls("associations.contact", change.prospect)
         return next((call for call, at_ms in of_contact if at_ms == change.at_ms), None)
 
@@ -127,6 +135,16 @@ class _WritablePortal(Portal):
         """Changes a call that was logged."""
         if properties:
             self._ask(self._calls.update, call, {"properties": dict(properties)}, scope=WRITE_CONTACTS, absent=f"no call {call}")
+
+    def call_of(self, name: str, value: str) -> str | None:
+        """The id of the call whose unique property has this value; None where there is none, or where the property is not unique."""
+        try:
+            told = self._ask(self._calls.get_by_id, value, id_property=name, scope=READ_CONTACTS, absent="no such call")
+        except CrmError as error:
+            if error.status in {400, 404, 405}:
+                return None
+            raise
+        return str(told["id"]) if told.get("id") else None
 
     def find_calls(self, name: str, value: str) -> Iterator[tuple[str, int | None]]:
         """The newest calls of which this is so: their ids, and when they were."""

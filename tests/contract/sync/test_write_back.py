@@ -201,6 +201,31 @@ async def test_a_lost_answer_logs_no_call_twice(desk: Desk, portal: Portal, mark
     assert await desk.backlog() == (0, 0)
 
 
+@pytest.mark.parametrize("unique", [True, False])
+async def test_a_search_that_lags_logs_no_call_twice(desk: Desk, portal: Portal, unique: bool) -> None:
+    """HubSpot finds what was written only some time after; it is read by its mark instead, or, where that is not unique, found when the search knows it."""
+    portal.unique = {"reservoir_call_id"} if unique else set()
+    portal.search_knows = lambda _: not unique
+    await desk.set(LOGS)
+    await desk.dispose(await desk.dial(), "busy")
+    portal.fail("POST /crm/v3/objects/calls", kind="lose")
+    await desk.work()
+    desk.an_hour_later()
+    await desk.work()
+    assert (len(portal.calls), await desk.backlog()) == (1, (0, 0))
+
+
+async def test_a_call_that_another_logs_at_this_moment_is_that_one(desk: Desk, portal: Portal) -> None:
+    """Its mark is taken, which is no refusal: it has the outcome that is known here."""
+    await desk.set(LOGS)
+    claim = await desk.dial()
+    await desk.dispose(claim, "busy")
+    portal.calls[9_000] = {"hs_timestamp": "1", "reservoir_call_id": claim.id}
+    await desk.work()
+    ((_, told),) = portal.calls.items()
+    assert (told["hs_call_body"], await desk.backlog()) == ("Outcome: busy", (0, 0))
+
+
 async def test_a_crm_that_is_down_is_waited_for(desk: Desk, portal: Portal) -> None:
     """Nothing is lost, nothing is asked before the pause is over, and a retry ends it."""
     await desk.set(LOGS)

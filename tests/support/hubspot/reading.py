@@ -131,6 +131,15 @@ class Reading:
             raise not_found(f"{name} does not exist")
         return {"name": name, "label": name.title(), "type": "string", "fieldType": "text", "hasUniqueValue": name in self._portal.unique}
 
+    def call(self, call: str, query: dict[str, str]) -> dict[str, Any]:
+        """By its id, or by a property that is unique."""
+        name = query.get("idProperty")
+        expect(name is None or name in self._portal.unique, f"Unable to read by non-unique property {name}")
+        for number, properties in self._portal.calls.items():
+            if (properties.get(name) if name else str(number)) == call:
+                return object_of(number, properties)
+        raise not_found()
+
     def account(self) -> dict[str, Any]:
         return {"portalId": 4567, "accountType": "STANDARD", "timeZone": "US/Eastern", "uiDomain": "app-eu1.hubspot.com", "dataHostingLocation": "eu1"}
 

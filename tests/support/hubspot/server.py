@@ -53,6 +53,7 @@ class Server:
             ("POST", "/crm/v3/objects/calls/search", CONTACTS, lambda it: write.search_calls(it.body)),
             ("POST", "/crm/v3/objects/calls/batch/create", WRITES, lambda it: write.create_calls(it.body)),
             ("POST", "/crm/v3/objects/calls/batch/update", WRITES, lambda it: write.update_calls(it.body)),
+            ("GET", "/crm/v3/objects/calls/{id}", CONTACTS, lambda it: read.call(it.parts["id"], it.query)),
             ("PATCH", "/crm/v3/objects/calls/{id}", WRITES, lambda it: write.update_call(it.parts["id"], it.body)),
             ("PUT", "/crm/v4/objects/calls/{id}/associations/default/contacts/{contact}", WRITES,
              lambda it: write.associate(it.parts["id"], it.parts["contact"])),
