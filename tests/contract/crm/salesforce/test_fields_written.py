@@ -76,6 +76,22 @@ def test_an_unqualified_field_applies_where_the_object_has_it(org: SalesforceOrg
     assert len(writes(org)) == asked
 
 
+def test_what_is_an_accounts_goes_into_the_account_of_a_person(org: SalesforceOrg, writer: Writer) -> None:
+    """And never into a company's, of which the contact is one of many. The rest goes into the contact, and either that is refused is the change's refusal."""
+    person, company = record_id("001", 1), record_id("001", 2)
+    for account, of in ((person, CONTACT), (company, None)):
+        org.add("Account", {"Id": account, "Name": "x", "PersonContactId": of, "Rating": "Cold", "Level__pc": None})
+    wanted: dict[str, FieldValue] = {"Account.Rating": "Hot", "account.Level__pc": "2", "Title": "x"}
+    changes = [Change(f"c-{one}", "fields", one, "ann", 1, fields=wanted) for one in (CONTACT, record_id("003", 2), LEAD)]
+    assert sorted(told(writer, *changes)) == sorted((one.claim, None) for one in changes)
+    assert [(one["Rating"], one["Level__pc"]) for one in org.records["Account"].values()] == [("Hot", "2"), ("Cold", None)]
+    assert [one["Title"] for one in org.records["Contact"].values()] == ["x", "x"]
+    org.writer.refuses = lambda name, _: SalesforceRefusalError(400, "FIELD_CUSTOM_VALIDATION_EXCEPTION", "No.") if name == "Account" else None
+    assert sorted(told(writer, *changes)) == sorted((one.claim, "crm-unsupported" if one.prospect == CONTACT else None) for one in changes)
+    org.fail("/query/", refuses(400, "INVALID_FIELD", "No such column 'PersonContactId' on entity 'Account'."))
+    assert {slug for _, slug in told(writer, *changes)} == {None}, "an org without person accounts"
+
+
 def test_the_word_that_names_the_object_counts_more(org: SalesforceOrg, writer: Writer) -> None:
     """However they are ordered."""
     told(writer, change(LEAD, Lead__Status="Named", Status="Any"))
