@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from reservoir.config import (
     load,
 )
 from reservoir.config_layers import SECRET_BYTES_MAX, without_password
+from tests.support.plugin import readme_example
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 PEM = "-----BEGIN PRIVATE KEY-----\nhush-pem\n-----END PRIVATE KEY-----"
@@ -517,8 +519,13 @@ def test_the_example_is_the_default() -> None:
 
 
 def test_the_example_without_its_comment_marks_loads_too() -> None:
-    """What the example file shows in comments is config that loads, with every way to log in."""
-    orgs = loaded(UNCOMMENTED).orgs
+    """What the example file shows in comments is config that loads, with every way to log in, where the package is installed that the README shows."""
+    assert "orgs.acme.phonebook" in refusal(UNCOMMENTED)
+    Path("phonebook.py").write_text(readme_example(), encoding="utf-8")
+    settings = runpy.run_path("phonebook.py")["Settings"]
+    config = load(Path("c.toml"), {}, {"phonebook": settings})
+    assert isinstance(config.table_of("acme", "phonebook"), settings)
+    orgs = config.orgs
     assert {type(org.salesforce) for org in orgs.values()} == {model for table, model in models() if table.endswith("salesforce")}
 
 
