@@ -66,6 +66,9 @@ class Pace(Protocol):
     def spend(self, what: str, most: int, per_s: int) -> None:
         """Takes one of ``most`` in a sliding window of ``per_s`` seconds. **Raises**: WaitError (``crm-budget``) with the time at which one is free."""
 
+    def free(self, what: str, most: int, per_s: int) -> int:
+        """How many of ``most`` in a sliding window of ``per_s`` seconds are not spent yet."""
+
     def hold(self, what: str, for_s: float) -> None:
         """Says that no worker may spend ``what`` for so long: the CRM said so."""
 

@@ -2,6 +2,7 @@
 
 from reservoir.domain.times import SECOND_MS
 from reservoir.storage import replies
+from reservoir.storage.keys import encoded
 from reservoir.storage.orgs import Org, OrgStore
 
 
@@ -15,6 +16,12 @@ class BudgetStore:
         """Takes one of ``most`` in a sliding window of ``per_s`` seconds; returns None, or in how many seconds one may be free."""
         reply = await self._orgs.write("spend", org, integration, what, most, round(per_s * SECOND_MS))
         return None if reply[0] == b"spent" else replies.integer(reply[2]) / SECOND_MS
+
+    async def spent(self, org: Org, integration: str, what: str, per_s: float) -> int:
+        """How many were spent in the last ``per_s`` seconds."""
+        store = self._orgs.store
+        since_ms = await store.read_clock() - round(per_s * SECOND_MS)
+        return replies.integer(await store.command("ZCOUNT", f"{org.prefix}spent:{integration}:{encoded(what)}", f"({since_ms}", "+inf"))
 
     async def hold(self, org: Org, integration: str, what: str, for_s: float) -> None:
         """Nobody spends for so long."""

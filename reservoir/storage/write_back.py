@@ -44,7 +44,10 @@ class WriteBackStore:
 
     async def followed(self, org: Org) -> list[str]:
         """The integrations of the org for which the history is followed, or that have something to be written still."""
-        readers = replies.flat_hash(await self._orgs.store.command("HGETALL", f"{org.prefix}history-readers"))
+        readers_key = f"{org.prefix}history-readers"
+        if not await self._orgs.store.command("EXISTS", readers_key, *(f"{_base(org, name)}due" for name in self._orgs.integrations)):
+            return []
+        readers = replies.flat_hash(await self._orgs.store.command("HGETALL", readers_key))
         return [name for name in self._orgs.integrations if f"write-back:{name}" in readers or await self._pending(org, name)]
 
     async def follow(self, org: Org, integration: str) -> bool:

@@ -38,6 +38,10 @@ class SharedPace:
             words = f"{most} {what.replace('_', ' ')} in {_span(per_s)}, or the fewer that the CRM says are left,"
             raise WaitError("crm-budget", f"The budget of {words} is used up. It goes on by itself.", after_s=after_s)
 
+    def free(self, what: str, most: int, per_s: int) -> int:
+        """As `Pace`."""
+        return max(0, most - self._ask(lambda org: self._budgets.spent(org, self._integration, what, per_s)))
+
     def hold(self, what: str, for_s: float) -> None:
         """As `Pace`."""
         self._ask(lambda org: self._budgets.hold(org, self._integration, what, for_s))

@@ -19,6 +19,9 @@ class RecordedPace:
             raise WaitError("crm-budget", "used up", after_s=7)
         self.spent.append((what, most, per_s))
 
+    def free(self, what: str, most: int, per_s: int) -> int:
+        return most - len([one for one in self.spent if one[0] == what and one[2] == per_s])
+
     def hold(self, what: str, for_s: float) -> None:
         self.held.append((what, for_s))
 

@@ -29,7 +29,7 @@ READ_S = 30.0
 REPORT_S = 150.0
 """Salesforce ends a synchronous run after 2 minutes by itself."""
 LIMITS_FRESH_S = 300.0
-RUNS = "report_runs"
+RUNS, RUNS_WINDOW_S = "report_runs", 3_600
 
 _BAD_ANSWERS = (ValueError, KeyError, AttributeError, TypeError, IndexError, ExpatError)
 """What simple-salesforce raises where an answer is not of its form."""
@@ -115,7 +115,7 @@ class Connection:
         """One run of a report with this definition, out of the org's budget."""
         if time.monotonic() > self._limits_until:
             self.read_limits()
-        self._pace.spend(RUNS, self._config.report_runs_per_hour, 3_600)
+        self._pace.spend(RUNS, self._config.report_runs_per_hour, RUNS_WINDOW_S)
         try:
             return self.ask(
                 f"analytics/reports/{report}",
@@ -129,6 +129,12 @@ class Connection:
             if error.slug == "crm-budget":
                 self._pace.hold(RUNS, error.after_s)
             raise
+
+    def runs_left(self, limits: Mapping[str, Any]) -> int:
+        """How many report runs may be spent now: what reservoir's own budget of an hour has left, and no more than the org has."""
+        free = self._pace.free(RUNS, self._config.report_runs_per_hour, RUNS_WINDOW_S)
+        left = left_of(limits, "HourlySyncReportRuns")
+        return free if left is None else min(free, left)
 
     def forget_limits(self) -> None:
         """The next run asks for them anew."""

@@ -115,7 +115,7 @@ class ReportReader:
                 return _Place(place.definition, place.roles, "date")
             raise self._stuck("its last row has nothing to go on from")
         if last == place.last:
-            raise self._stuck(f"2,000 rows and more have {last} in the column {place.column}")
+            raise self._stuck(f"{len(found):,} rows and more have {last} in the column {place.column}")
         return _Place(place.definition, place.roles, place.by, last)
 
     def _run(self, definition: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,9 +125,14 @@ class ReportReader:
 
     def _rows(self, result: Mapping[str, Any], definition: Mapping[str, Any]) -> list[Row]:
         try:
-            return rows(result, definition)
+            found = rows(result, definition)
         except (KeyError, TypeError, AttributeError, ValueError):
             pass
+        else:
+            # Totals without their rows are no empty report: everybody would leave the list.
+            total = _total(result, 0)
+            if found or total == 0 or (total is None and result.get("hasDetailRows") is not False):
+                return found
         raise bad_answer(self._asked)
 
     def _page(

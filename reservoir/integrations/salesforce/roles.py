@@ -247,7 +247,9 @@ def _advice(flags: Sequence[str], converted: Sequence[str], numbers: Sequence[ob
         lacking.append("a phone number")
     if not lacking:
         return None
+    what = " or ".join(filter(None, (", ".join(lacking[:-1]), lacking[-1])))
+    it = "it" if len(lacking) == 1 else "them"
     return (
-        f"The report's type has no column for {', '.join(lacking)}, so reservoir cannot see it: "
-        "use a report type that has it, or a list view, a campaign or a query, for which it is read beside the source."
+        f"The report's type has no column for {what}, so reservoir cannot see {it}: "
+        f"use a report type that has {it}, or a list view, a campaign or a query, for which {it} {'is' if it == 'it' else 'are'} read beside the source."
     )

@@ -56,9 +56,8 @@ class SalesforceSource:
                 checked = replace(checked, may=(*checked.may, words))
         for may, words in writable(self._connection, self._config.call_id_field):
             checked = replace(checked, may=(*checked.may, words)) if may else replace(checked, may_not=(*checked.may_not, words))
-        runs = left_of(limits, "HourlySyncReportRuns")
         calls = self._connection.api_calls_left if self._connection.api_calls_left is not None else left_of(limits, "DailyApiRequests")
-        budget = {"report_runs_left": self._config.report_runs_per_hour if runs is None else min(runs, self._config.report_runs_per_hour)}
+        budget = {"report_runs_left": self._connection.runs_left(limits)}
         return replace(checked, budget=budget if calls is None else {**budget, "api_calls_left": calls})
 
     def close(self) -> None:

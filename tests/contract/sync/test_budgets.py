@@ -34,6 +34,19 @@ async def test_the_window_slides(orgs: OrgStore, acme: Org, client: Commands) ->
     assert await budgets.spend(acme, "salesforce", "report_runs", 2, 3_600) is not None
 
 
+async def test_what_is_free_is_told_without_spending(orgs: OrgStore, acme: Org, client: Commands) -> None:
+    """What was spent in the window, by whomever, is not free; what was spent before it, is."""
+    one, other = (SharedPace(orgs, BudgetStore(orgs), "acme", "salesforce") for _ in range(2))
+    assert await asyncio.to_thread(one.free, "report_runs", 5, 3_600) == 5
+    for pace in (one, other, one):
+        await asyncio.to_thread(pace.spend, "report_runs", 5, 3_600)
+    assert [await asyncio.to_thread(pace.free, "report_runs", 5, 3_600) for pace in (one, other)] == [2, 2]
+    assert await asyncio.to_thread(one.free, "report_runs", 2, 3_600) == 0
+    key = acme.prefix + "spent:salesforce:report_runs"
+    client("ZINCRBY", key, -3_600_001, client("ZRANGE", key, 0, 0)[0])
+    assert await asyncio.to_thread(one.free, "report_runs", 5, 3_600) == 3
+
+
 async def test_what_the_crm_says_holds_for_all_workers(orgs: OrgStore, acme: Org) -> None:
     """A hold, and how many are left, until somebody who is asked anew forgets it."""
     budgets = BudgetStore(orgs)

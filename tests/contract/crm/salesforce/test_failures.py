@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reservoir.config import SalesforceConfig
 from reservoir.integrations.salesforce import connection
 from reservoir.integrations.source import CrmError, PassingError, Source, WaitError
 from tests.support.pace import RecordedPace
@@ -185,6 +186,18 @@ def test_check_says_what_may_be_done(org: SalesforceOrg, source: Source) -> None
     assert len(told.may) == 8
     assert told.budget["report_runs_left"] == 371
     assert 14_000 < told.budget["api_calls_left"] < 15_000
+
+
+def test_check_counts_the_runs_that_we_spent(org: SalesforceOrg, source: Source, config: SalesforceConfig) -> None:
+    """What is left of the hour's budget is told, also where the org would allow more, or does not tell."""
+    org.add("Lead", lead(1))
+    what = wanted("report", org.save(report(LEADS, ("PHONE",))))
+    for _ in range(3):
+        read(source, what)
+    assert config.report_runs_per_hour == 400
+    assert source.check().budget["report_runs_left"] == 397
+    del org.limits["HourlySyncReportRuns"]
+    assert source.check().budget["report_runs_left"] == 397
 
 
 def test_check_says_what_may_not_be_done(org: SalesforceOrg, source: Source) -> None:

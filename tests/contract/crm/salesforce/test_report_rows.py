@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from reservoir.domain.prospects import Phone
-from reservoir.integrations.source import CrmError, Source
+from reservoir.integrations.source import CrmError, PassingError, Source
 from tests.support.salesforce.reading import read, wanted
 from tests.support.salesforce.records import contact, lead, record_id
 from tests.support.salesforce.report_types import ACCOUNTS, ACTIVITIES, CASES, CONTACTS, LEADS, MEMBERS, ReportType
 from tests.support.salesforce.reports import report
-from tests.support.salesforce.server import SalesforceOrg
+from tests.support.salesforce.server import SalesforceOrg, Says
 
 SHOWN = ("FIRST_NAME", "LAST_NAME", "COMPANY", "TITLE", "FAX", "PHONE", "STATUS", "OWNER", "REVENUE")
 
@@ -59,6 +59,23 @@ def test_a_report_whose_details_are_hidden_is_read(org: SalesforceOrg, source: S
     assert org.runs()[0]["hasDetailRows"] is True
 
 
+@pytest.mark.parametrize("told", [{"hasDetailRows": True}, {"hasDetailRows": False}, {"hasDetailRows": False, "reportMetadata": None, "allData": None}])
+def test_totals_without_their_rows_are_no_empty_report(org: SalesforceOrg, source: Source, told: dict[str, Any]) -> None:
+    """Everybody would leave the list; where nobody is counted, nobody is in it."""
+    org.add("Lead", lead(1))
+    saved = report(LEADS, ("PHONE",), down=["STATUS"])
+    what = wanted("report", org.save(saved))
+    whole = org.reports.run(saved.metadata["id"], None)
+    bare = {**whole, **told, "factMap": {key: {**fact, "rows": []} for key, fact in whole["factMap"].items()}}
+    org.fail("/analytics/reports/00O[^/]+$", Says(200, bare))
+    with pytest.raises(PassingError) as caught:
+        read(source, what)
+    assert caught.value.slug == "crm-bad-answer"
+    org.heal()
+    org.records["Lead"].clear()
+    assert read(source, what).members == []
+
+
 def test_converted_leads_are_left_out(org: SalesforceOrg, source: Source) -> None:
     """A lead that is a contact by now is neither a member nor rejected."""
     org.add("Lead", lead(1), lead(2, IsConverted=True))
@@ -67,12 +84,16 @@ def test_converted_leads_are_left_out(org: SalesforceOrg, source: Source) -> Non
 
 
 def test_what_a_report_type_lacks_is_told(org: SalesforceOrg, source: Source) -> None:
-    """Where no column has the flag, the advice says so."""
+    """Where no column has a flag, the advice says so, in a sentence."""
     org.add("Lead", lead(1))
-    bare = LEADS.without_columns("DO_NOT_CALL", "CONVERTED")
-    reading = read(source, wanted("report", org.save(report(bare, ("PHONE",)))))
-    assert reading.ids == [record_id("00Q", 1)]
-    assert "Do Not Call, Converted" in str(reading.last.advice)
+    for lacking, sentence in (
+        (("CONVERTED",), "no column for Converted, so reservoir cannot see it: use a report type that has it"),
+        (("CONVERTED", "DO_NOT_CALL"), "no column for Do Not Call or Converted, so reservoir cannot see them: use a report type that has them"),
+        (("CONVERTED", "DO_NOT_CALL", "PHONE", "MOBILE_PHONE", "FAX"), "no column for Do Not Call, Converted or a phone number, so"),
+    ):
+        reading = read(source, wanted("report", org.save(report(LEADS.without_columns(*lacking), ("LAST_NAME",)))))
+        assert reading.ids == [record_id("00Q", 1)]
+        assert sentence in str(reading.last.advice)
 
 
 def test_an_empty_cell_is_no_number(org: SalesforceOrg, source: Source) -> None:
