@@ -277,6 +277,8 @@ class Replay:
         known = self.taken.get(member)
         if entry.written_ms + SLACK_MS < entry.at_ms:
             self._add("early-end", member, claim, f"ended at {rfc3339(entry.at_ms)}, which was recorded at {rfc3339(entry.written_ms)} already")
+        if entry.detail.get("reserved") is False and (known is None or known.claim != claim):
+            return  # a hold of multi-rep dialing off, which never kept anybody away (R9)
         if known is None or known.claim != claim:
             self._strange(entry, claim, known)
             return

@@ -73,6 +73,7 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "write-back:<integration>:state", "hash", False, "the setting where the reader is, and until when nothing is written", "with the org"),
     Key(_ORG + "reservation:<integration>:<prospect>", "string", True, "who has the prospect (JSON)", "when the hold or reservation ends"),
     Key(_ORG + "ends", "zset", False, "every live hold and reservation by its end: the witness beside the keys", "an entry when it is settled"),
+    Key(_ORG + "unreserved-ends", "zset", False, "holds taken while multi-rep dialing was off, by end", "an entry when its call begins, or it lapsed"),
     Key(_ORG + "claim-of", "hash", False, "which claim has each taken prospect", "an entry when it is settled"),
     Key(_ORG + "claim:<id>", "hash", True, "a claim: who, what, how it ended", "7 days after its end; a hold never attempted: 24 h"),
     Key(_ORG + "notes:<integration>:<prospect>", "set", True, "the claims that have a note about the prospect", "2 days after the last of them"),

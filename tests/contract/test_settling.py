@@ -23,6 +23,9 @@ from tests.support.keyspace import snapshot
 
 DAYS = 30
 
+BROKEN = ("ends", "unreserved-ends", "claim-of", "history", "lists-of:csv", "generation", "org", "org=not JSON", "settings:csv={}", "sweep", "broken")
+"""Keys of an org that somebody's hand spoils."""
+
 
 def settling(orgs: OrgStore) -> Settling:
     return Settling(orgs, ListStore(orgs), SettingsStore(orgs), DAYS)
@@ -116,7 +119,7 @@ async def test_a_setting_that_changed_is_no_obstacle(orgs: OrgStore, client: Com
 
 
 @pytest.mark.leaves("keys of the wrong type")
-@pytest.mark.parametrize("broken", ["ends", "claim-of", "history", "lists-of:csv", "generation", "org", "org=not JSON", "settings:csv={}", "sweep", "broken"])
+@pytest.mark.parametrize("broken", BROKEN)
 async def test_what_is_wrong_in_one_org_keeps_no_other_waiting(orgs: OrgStore, client: Commands, broken: str) -> None:
     """R17: whichever of its keys somebody's hand has spoilt, the others are settled, by a process that starts too."""
     process = settling(orgs)

@@ -14,6 +14,7 @@ from reservoir.storage.orgs import Org
 from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, Acts, slug_of
 from tests.property.processes import Process
 from tests.support import model
+from tests.support.builders import age_unreserved
 
 ANNS = ("", "Anna", "Anne", "Bo")
 """What people are called, by the version of their row."""
@@ -184,6 +185,9 @@ class Office(Acts):
             assert slug_of(told) == ("list-not-found" if list_ is None else "sync-running")
             return None
         assert isinstance(told, str)
+        if list_.run and list_.run.state == "running":
+            list_.run.state = "failed"
+            org.expected.append({"type": "sync.finished", "integration": list_.integration, "list": name})
         run = list_.begin(told)
         self.runs.append((org.id, name, run))
         org.expected.append({"type": "sync.started", "integration": list_.integration, "list": name})
@@ -269,12 +273,11 @@ class Office(Acts):
 
     def a_hold_while_off_runs_out(self, data: st.DataObject, org: model.Org) -> None:
         now_ms = self.world.now_ms()
-        waiting = [claim for claim in org.claims.values() if claim.state == "unreserved" and claim.attempted_ms is None]
+        waiting = [claim for claim in org.claims.values() if claim.state == "unreserved" and claim.attempted_ms is None and not claim.recorded_end]
         if waiting:
             claim = data.draw(st.sampled_from(waiting), "whose")
             ms = (claim.ends_ms or 0) - now_ms + 1
-            key = f"reservoir:{{{org.id}}}:claim:{claim.id}"
-            self.world.commands("HSET", key, "claimed_at", claim.claimed_ms - ms, "expires_at", (claim.ends_ms or 0) - ms)
+            age_unreserved(self.world.commands, org.id, claim.id, ms)
             org.older(claim, ms)
             self.acted = {org.id}
 

@@ -214,6 +214,10 @@ class Bench:
         """As `age`."""
         age(self.server, self.org, member, ms)
 
+    def age_unreserved(self, claim: str, ms: int) -> None:
+        """As `age_unreserved`."""
+        age_unreserved(self.server, self.org, claim, ms)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -306,6 +310,14 @@ def age(server: Commands, org: str, member: str, ms: int) -> None:
             raise AssertionError(f"nobody has {member}")
         if server.all([("MULTI",), *_aged(server, start, member, id_, ms), ("EXEC",)])[-1] is not None:
             return
+
+
+def age_unreserved(server: Commands, org: str, claim: str, ms: int) -> None:
+    """Lets ``ms`` pass for a hold that was taken while multi-rep dialing was off, and for nothing else."""
+    start = prefix(org)
+    key = f"{start}claim:{claim}"
+    assert server("ZSCORE", f"{start}unreserved-ends", claim) == server("HGET", key, "expires_at"), f"{claim} is no unreserved hold that stands"
+    server.all([("MULTI",), ("ZINCRBY", f"{start}unreserved-ends", -ms, claim), *(("HINCRBY", key, at, -ms) for at in ("claimed_at", "expires_at")), ("EXEC",)])
 
 
 def _aged(server: Commands, start: str, member: str, id_: str, ms: int) -> list[tuple[Word, ...]]:

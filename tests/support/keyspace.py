@@ -180,6 +180,10 @@ class _Reading:
             yield f"ends and claim-of differ: {self.ends.keys() ^ self.owners.keys()}"
         for member, ends in self.ends.items():
             yield from self._taken(member, ends)
+        for id_, ends in self.keys.get("unreserved-ends", {}).items():
+            claim = self.keys.get(f"claim:{id_}", {})
+            if (claim.get("state"), claim.get("expires_at"), claim.get("attempted_at")) != ("unreserved", ends, None):
+                yield f"unreserved-ends has {id_} until {ends}, which is {claim}"
         for session, held in self.keys.items():
             if session.startswith("session:"):
                 yield from (f"{session} has {id_}, which is not held" for id_ in held if self.keys.get(f"claim:{id_}", {}).get("state") != "held")

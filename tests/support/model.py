@@ -63,6 +63,10 @@ class Claim:
     def of(self) -> Prospect:
         return self.integration, self.prospect
 
+    def ran_out(self, now_ms: int) -> bool:
+        """Whether it is an unreserved hold whose call did not begin in time (R9)."""
+        return self.state == "unreserved" and self.attempted_ms is None and self.ends_ms is not None and self.ends_ms < now_ms
+
     def told(self, now_ms: int) -> Facts:
         """The claim as an answer tells of it at that time."""
         past = self.ends_ms is not None and self.ends_ms < now_ms
@@ -216,7 +220,8 @@ class Org:
 
     def due(self, now_ms: int) -> list[Claim]:
         """All whose end is past, and not in the history."""
-        return [self.claims[id_] for of, id_ in self.taken.items() if not self.holder(of, now_ms)]
+        unreserved = [claim for claim in self.claims.values() if claim.ran_out(now_ms) and not claim.recorded_end]
+        return [self.claims[id_] for of, id_ in self.taken.items() if not self.holder(of, now_ms)] + unreserved
 
     def free(self, list_: List, now_ms: int, rep: str | None = None) -> list[str]:
         """Who of a list is available, in order; with a rep, to that rep."""
@@ -407,8 +412,9 @@ class Org:
             assert follows is None or self.claims[follows].recorded_end, f"{entry} is in the history before the end of {follows}"
             return
         claim = self.claims[str(entry["claim"])]
-        kind = "claim.lapsed" if claim.state == "held" else "reservation.expired"
-        assert entry == claim.event(kind)
+        kind = "reservation.expired" if claim.state == "reserved" else "claim.lapsed"
+        assert entry == claim.event(kind), f"{entry} is told of {claim}"
+        assert claim.state != "unreserved" or claim.ran_out(now_ms), f"the history has an end of {claim}, whose call began"
         assert not claim.recorded_end, f"the history has the end of {claim.id} twice"
         assert claim.ends_ms == at_ms < now_ms, f"{claim} ended at {claim.ends_ms}, and the history says {at_ms}, at {now_ms}"
         claim.recorded_end = True

@@ -73,6 +73,7 @@ def test_the_names_that_operators_were_told() -> None:
         "reservoir:{acme}:lists-of:salesforce": ("hash", False),
         "reservoir:{acme}:claim:abcdefghijklmnop00": ("hash", True),
         "reservoir:{acme}:ends": ("zset", False),
+        "reservoir:{acme}:unreserved-ends": ("zset", False),
         "reservoir:{acme}:settings:salesforce": ("string", False),
         "reservoir:{acme}:history": ("stream", False),
     }

@@ -47,6 +47,7 @@ EXTENDED = entry("claim.extended", "a", 50, 900)
         ([HELD, entry("claim.lapsed", "a", 61)], "wrong-end", "though it was to end"),
         ([HELD, entry("claim.lapsed", "a", 59)], "early-end", "though it was to stand"),
         ([HELD, entry("claim.lapsed", "b", 60)], "impossible", "did not have the prospect"),
+        ([RESERVED, replace(entry("claim.lapsed", "a", 1_000), detail={"reserved": False})], "impossible", "ended as claim.lapsed"),
         ([HELD, EXTENDED, entry("claim.held", "b", 900, 960)], "double-dial", "while a had the prospect"),
         ([HELD, entry("claim.lapsed", "a", 60), entry("claim.held", "b", 60, 90)], "double-dial", "while a had the prospect"),
     ],
@@ -67,6 +68,7 @@ def test_what_no_rule_allows(entries: list[Entry], kind: str, said: str) -> None
         [HELD, entry("claim.extended", "a", 5, 8 * HOUR_MS)],
         [RESERVED, entry("claim.extended", "a", 5, 1_000 + DAY_MS), entry("reservation.expired", "a", 1_000 + DAY_MS)],
         [RESERVED, entry("claim.unreserved", "b", 5), entry("claim.attempted", "b", 6), entry("click_to_call", None, 7)],
+        [RESERVED, entry("claim.unreserved", "b", 5), replace(entry("claim.lapsed", "b", 60), detail={"reserved": False})],
         [RESERVED, entry("claim.reserved", "b", 5, 1_000, "p2"), replace(entry("claim.reserved", "c", 5, 9), integration="hubspot")],
     ],
 )

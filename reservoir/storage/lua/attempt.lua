@@ -32,6 +32,7 @@ if record.state == 'unreserved' then
     return { 'claim-lapsed', now }
   end
   redis.call('XLEN', prefix .. 'history')
+  redis.call('ZREM', prefix .. 'unreserved-ends', id)
   record.attempted_at = now
   redis.call('HSET', key, 'attempted_at', integer(now))
   redis.call('PEXPIREAT', key, integer(now + CLAIM_KEPT))

@@ -130,6 +130,9 @@ end
 -- Hands prospects over while multi-rep dialing is off: nothing is reserved and nobody is blocked (R9). Returns rows and ids.
 local function hand_over(taker, prospects)
   local rows, ids = {}, {}
+  if taker.hold > 0 then
+    redis.call('ZCARD', prefix .. 'unreserved-ends')
+  end
   for i, prospect in ipairs(prospects) do
     local id = taker.base .. string.format('%02d', i - 1)
     local record = record_for(taker, prospect)
@@ -137,6 +140,7 @@ local function hand_over(taker, prospects)
     if taker.hold > 0 then
       record.expires_at = now + taker.hold
       keep_record(id, record, record.expires_at + HOLD_KEPT)
+      redis.call('ZADD', prefix .. 'unreserved-ends', record.expires_at, id)
     else
       record.attempted_at = now
       keep_record(id, record, now + CLAIM_KEPT)

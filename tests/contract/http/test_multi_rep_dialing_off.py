@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.builders import age
+from tests.support.builders import age, age_unreserved
 from tests.support.commands import Commands
-from tests.support.service import ANA, BEN, Caller, ids_of
+from tests.support.history import instant_ms
+from tests.support.service import ANA, BEN, App, Caller, ids_of
 
 
 @pytest.fixture
@@ -83,14 +84,18 @@ async def test_r9_a_hold_taken_while_it_was_off_has_lapsed_once_it_came_on(off: 
     (await off.after(two, "attempt")).refused(409, "claim-lapsed")
 
 
-async def test_r9_a_hold_of_seconds_that_ran_out_has_lapsed(off: Caller, client: Commands) -> None:
-    """R9: an unreserved claim with hold_seconds that ran out is 409 claim-lapsed at its attempt, and is told as lapsed."""
+async def test_r9_a_hold_of_seconds_that_ran_out_has_lapsed(off: Caller, client: Commands, app: App) -> None:
+    """R9: an unreserved claim with hold_seconds that ran out is 409 claim-lapsed at its attempt, is told as lapsed, and the history says when, once."""
     claim = await off.take("west", hold_seconds=5)
-    key = f"reservoir:{{acme}}:claim:{claim['id']}"
-    client("HINCRBY", key, "claimed_at", -5_001)
-    client("HINCRBY", key, "expires_at", -5_001)
+    age_unreserved(client, "acme", claim["id"], 5_001)
     (await off.after(claim, "attempt")).refused(409, "claim-lapsed")
     assert (await off.get(f"/v1/claims/{claim['id']}")).json["state"] == "lapsed"
+    for _ in range(2):
+        await app.services.settling.turn()
+    (lapsed,) = [one for one in await off.pages("/v1/history") if one["type"] == "claim.lapsed"]
+    began = instant_ms(claim["claimed_at"]) - 5_001
+    assert (lapsed["claim"], instant_ms(lapsed["at"]), lapsed["detail"]) == (claim["id"], began + 5_000, {"reserved": False})
+    assert (lapsed["prospect"], lapsed["list"], lapsed["expires_at"]) == ("p1", "west", None)
 
 
 async def test_r9_a_hold_taken_while_it_was_on_still_reserves(admin: Caller) -> None:

@@ -383,6 +383,7 @@ def test_the_attempt_of_an_unreserved_hold(bench: Bench) -> None:
     assert bench.changes(before) == {
         f"claim:{got.id}[attempted_at]": now,
         f"claim:{got.id} ttl": now + 7 * DAY_MS,
+        f"unreserved-ends[{got.id}]": GONE,
         "history+": [entry("claim.attempted", now, got.id, "p1")],
     }
     before = bench.snapshot()
@@ -403,7 +404,7 @@ def test_the_attempt_of_an_unreserved_claim_that_began_with_its_call(bench: Benc
 def test_an_unreserved_hold_runs_out(bench: Bench) -> None:
     """R9: past its end it has lapsed."""
     got = unreserved(bench, 30_000)
-    bench.server("HSET", bench.key(f"claim:{got.id}"), "expires_at", got.ends - 31_000)
+    bench.age_unreserved(got.id, 31_000)
     before = bench.snapshot()
     assert bench.call("attempt", got.id)[0] == "claim-lapsed"
     assert bench.changes(before) == {}

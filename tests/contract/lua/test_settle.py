@@ -4,7 +4,7 @@ import pytest
 
 from reservoir.domain.times import DAY_MS, HOUR_MS
 from tests.contract.lua.expected import entry, freed, moved, place
-from tests.support.builders import Bench
+from tests.support.builders import Bench, Terms
 from tests.support.keyspace import GONE
 
 
@@ -50,6 +50,39 @@ def test_frees_what_is_past_in_all_lists_and_tells_the_history_once(bench: Bench
     before = bench.snapshot()
     assert bench.call("settle")[2:4] == [0, stays.ends]
     assert bench.changes(before) == {}
+
+
+def test_an_unreserved_hold_that_runs_out_is_told_once(bench: Bench) -> None:
+    """R9: at its true instant, and it frees nobody: whoever has the prospect has them still. One whose call began, or may yet begin, is not told of."""
+    reserved = bench.take()
+    bench.terms["csv"] = Terms(enabled=False, switched_on=1)
+    over, stays, began = bench.taken(count=3, hold_ms=30_000)
+    bench.call("attempt", began.id)
+    bench.age_unreserved(over.id, 30_500)
+    before = bench.snapshot()
+    assert bench.call("settle")[2:4] == [1, stays.ends]
+    assert over.prospect == reserved.prospect == "p1"
+    lapsed = entry("claim.lapsed", over.ends - 30_500, over.id, "p1", detail={"reserved": False})
+    assert bench.changes(before) == {f"unreserved-ends[{over.id}]": GONE, "history+": [lapsed]}
+    before = bench.snapshot()
+    assert bench.call("settle")[2:4] == [0, stays.ends]
+    bench.server("DEL", bench.key("unreserved-ends"))
+    assert bench.call("settle")[2:4] == [0, reserved.ends]
+    assert bench.changes(before) == {f"unreserved-ends[{stays.id}]": GONE}
+
+
+def test_both_kinds_of_ends_share_a_call(bench: Bench) -> None:
+    """256 a call, what frees somebody first; an unreserved hold whose claim is not known any more leaves no word."""
+    prospects = [f"q{number:03d}" for number in range(200)]
+    bench.make_list("many", prospects)
+    taken = [row for _ in range(4) for row in bench.taken("many", count=50, hold_ms=30_000)]
+    for row in taken:
+        bench.age(f"csv:{row.prospect}", 31_000)
+    bench.server("ZADD", bench.key("unreserved-ends"), *(word for number in range(100) for word in (number + 1, f"gone-{number:02d}")))
+    told = len(bench.history())
+    assert bench.call("settle")[2:4] == [256, 57]
+    assert bench.call("settle")[2:4] == [44, None]
+    assert [entry["type"] for entry in bench.history()[told:]] == ["claim.lapsed"] * 200
 
 
 def test_to_the_millisecond(bench: Bench) -> None:

@@ -61,6 +61,7 @@ def test_a_hold_has_an_end_and_is_not_attempted(bench: Bench) -> None:
     assert (got.state, got.attempted_at, got.expires_at) == ("unreserved", None, now + 8_000)
     changed = bench.changes(before)
     assert changed[f"claim:{BASE}00 ttl"] == now + 8_000 + DAY_MS
+    assert changed[f"unreserved-ends[{BASE}00]"] == now + 8_000
     assert f"claim:{BASE}00[attempted_at]" not in changed
 
 
