@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 
 import orjson
@@ -100,8 +101,13 @@ class SyncStore:
         """
         told = [_row(row) | {"detail": row.detail} | ({"kept": True} if row.kept else {}) for row in rejected]
         arguments: list[str | bytes | int] = []
+        found_by: dict[str, list[str]] = {}
         for line, member in members:
-            arguments += (line, member.id, member_json(member), "unread" if member.unread else member.undialable or "", " ".join(terms_of(member)))
+            arguments += (line, member.id, member_json(member), "unread" if member.unread else member.undialable or "")
+            if member.id not in found_by:
+                found_by[member.id] = [f"{term} {member.id}" for term in terms_of(member)]
+        for entry in sorted(chain.from_iterable(found_by.values())):
+            arguments += (0, entry)
         reply = await self._orgs.write(
             "import_page",
             org,
@@ -113,6 +119,7 @@ class SyncStore:
             rejected_count,
             orjson.dumps(dict(known)),
             HOLD_MS,
+            len(members),
             *arguments,
         )
         if reply[0] != b"in":

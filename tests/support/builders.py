@@ -144,10 +144,14 @@ class Bench:
         known: Mapping[str, str] | None = None,
     ) -> list[Any]:
         """Brings a page. ``version`` is in each member's data, so that another one is a change."""
-        told: list[Word] = []
+        told: list[Word] = [len(members)]
+        found: dict[str, list[str]] = {}
         for line, member in enumerate(members, first_line):
             prospect, reason = member if isinstance(member, tuple) else (member, "")
-            told += [line, prospect, data(prospect, version), reason, found_by(prospect)]
+            told += [line, prospect, data(prospect, version), reason]
+            found[prospect] = [f"{term} {prospect}" for term in found_by(prospect).split()]
+        for entry in sorted(entry for entries in found.values() for entry in entries):
+            told += [0, entry]
         counted = sum(not row.get("kept") for row in rejected)
         also = json.dumps(dict(known or {}))
         return self.call("import_page", list_, run, lease_ms, number, json.dumps(list(rejected)), counted, also, 8_000, *told)

@@ -4,10 +4,11 @@ A member whose key lives is indexed as taken at once. It is written only if the 
 KEYS   the org's prefix
 ARGV   4 list, 5 id of the run (and the token of the worker that holds it), 6 how long the run may be silent from now on (ms), 7 number of the page,
        ascending in its run, 8 rejected rows before this page (JSON array of objects), 9 how many of them count, 10 what else is known of the run from here
-       on (JSON object: cursor, total, advice, each as text), 11 for how long a worker holds the run from now on (ms), then for each member: line (for a
-       worker, the record), prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread': the source names the member and does not show it, so that it
-       is as this list has it, or else another one; only if none does, the data counts; what a search finds it by (terms with spaces between them; what another
-       list has is found already)
+       on (JSON object: cursor, total, advice, each as text), 11 for how long a worker holds the run from now on (ms), 12 how many members, then for each:
+       line (for a worker, the record), prospect, data (JSON), '' or 'no-phone' or 'do-not-call', or 'unread': the source names the member and does not show
+       it, so that it is as this list has it, or else another one; only if none does, the data counts. Behind them what a search finds them by: 0 and
+       'term prospect' for each term of each, of one who comes twice those of the first; in the order of the text, for then the index is quicker (what
+       another list has is found already)
 Reply  {'in', now, fetched so far, how many had other data}   what a search found those by is put aside, for `tidy_search`
        {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
        One who comes again in a run has the first place: of a file, the later row is rejected; of a source, it is stepped over.
@@ -16,7 +17,7 @@ Bound  125 members of 20 terms; 64 lists for one that is unread and new to the l
 ]]
 local REJECTED_SHOWN = 100
 local LISTS_MOST = 64
-local FIRST, STEP = 12, 5
+local FIRST, STEP = 13, 4
 
 local refusal = guard()
 if refusal then
@@ -53,11 +54,13 @@ if run.page and tonumber(ARGV[7]) <= tonumber(run.page) then
 end
 
 local prospects, members = {}, {}
-for i = FIRST, #ARGV, STEP do
-  prospects[#prospects + 1], members[#members + 1] = ARGV[i + 1], integration .. ':' .. ARGV[i + 1]
+local count = tonumber(ARGV[12])
+for i = 1, count do
+  local prospect = ARGV[FIRST + (i - 1) * STEP + 1]
+  prospects[i], members[i] = prospect, integration .. ':' .. prospect
 end
 local function of_each(command, name, names)
-  return #names > 0 and redis.call(command, name, unpack(names)) or {}
+  return count > 0 and redis.call(command, name, unpack(names)) or {}
 end
 local places = of_each('ZMSCORE', base .. ':order', prospects)
 local known = of_each('HMGET', base .. ':members', prospects)
@@ -76,7 +79,7 @@ local ceiling, place = tonumber(run.ceiling), tonumber(run.next)
 local rejected, rejected_count = cjson.decode(ARGV[8]), tonumber(ARGV[9])
 local seen, order, data, ties, gone = {}, {}, {}, {}, {}
 local index = { available = {}, held = {}, reserved = {}, undialable = {} }
-local flags, unflags, found_by, aside = {}, {}, {}, {}
+local flags, unflags, aside, stepped_over = {}, {}, {}, {}
 local added, updated, fetched = 0, 0, 0
 
 local function reject(line, detail)
@@ -119,9 +122,22 @@ local function as_known(i, prospect, nothing)
   return nothing, 'no-phone'
 end
 
+-- Whether any of them is taken of whom the witness knows nothing: by somebody's hand.
+local function any_key()
+  local names = {}
+  for i, prospect in ipairs(prospects) do
+    if not ends[i] then
+      names[#names + 1] = reservation_key(integration, prospect)
+    end
+  end
+  return #names > 0 and redis.call('EXISTS', unpack(names)) > 0
+end
+local by_hand = any_key()
+
 local function into(name, score, prospect)
   local entries = index[name]
-  entries[#entries + 1], entries[#entries + 2] = score, prospect
+  local size = #entries
+  entries[size + 1], entries[size + 2] = score, prospect
 end
 
 for i, prospect in ipairs(prospects) do
@@ -131,43 +147,69 @@ for i, prospect in ipairs(prospects) do
     json, reason = as_known(i, prospect, json)
   end
   local old = tonumber(places[i] or nil)
-  local ties_now = tied(marks[i], reason ~= '' and '!' .. list or list)
+  local mark = reason ~= '' and '!' .. list or list
+  local ties_now = mark
+  if marks[i] then
+    ties_now = tied(marks[i], mark)
+  end
   if seen[prospect] or (old and old < ceiling and old >= ceiling - ROOM) then
+    if not seen[prospect] then
+      stepped_over[prospect] = true
+    end
     if not sourced then
       reject(line, 'the id ' .. prospect .. ' stands in an earlier row')
     end
   elseif ties_now == false then
+    stepped_over[prospect] = true
     reject(line, 'the prospect is in 64 lists already')
   else
     seen[prospect] = true
-    local flag = reason == 'do-not-call' and 1 or 0
-    local same = known[i] == json and flagged[i] == flag and (undialable[i] and true or false) == (reason ~= '')
-    added = added + (old and 0 or 1)
-    updated = updated + ((old and not same) and 1 or 0)
     fetched = fetched + 1
-    order[#order + 1], order[#order + 2] = integer(place), prospect
-    if known[i] ~= json then
-      data[#data + 1], data[#data + 2] = prospect, json
-      for term in string.gmatch(ARGV[at + 4], '%S+') do
-        found_by[#found_by + 1], found_by[#found_by + 2] = 0, term .. ' ' .. prospect
+    local flag = reason == 'do-not-call' and 1 or 0
+    local same = known[i] == json
+    if not old then
+      added = added + 1
+    else
+      gone[#gone + 1] = prospect
+      if not (same and flagged[i] == flag and (undialable[i] and true or false) == (reason ~= '')) then
+        updated = updated + 1
       end
+    end
+    local score = integer(place)
+    local size = 2 * fetched
+    order[size - 1], order[size] = score, prospect
+    if not same then
+      data[#data + 1], data[#data + 2] = prospect, json
       aside[#aside + 1] = known[i] and integration .. ' ' .. known[i] or nil
     end
     if ties_now then
       ties[#ties + 1], ties[#ties + 2] = prospect, ties_now
     end
-    if old then
-      gone[#gone + 1] = prospect
+    if flag ~= flagged[i] then
+      local set = flag == 1 and flags or unflags
+      set[#set + 1] = prospect
     end
-    local set = flag == 1 and flags or unflags
-    set[#set + 1] = prospect
-    if reason == '' then
-      local name, score = shelf(integration, prospect, place, tonumber(ends[i] or nil), claims[i])
-      into(name, score, prospect)
+    if reason ~= '' then
+      into('undialable', score, prospect)
+    elseif ends[i] or by_hand then
+      local name, at_score = shelf(integration, prospect, score, tonumber(ends[i] or nil), claims[i])
+      into(name, at_score, prospect)
     else
-      into('undialable', place, prospect)
+      into('available', score, prospect)
     end
     place = place + 1
+  end
+end
+
+-- What those are found by who came in, and from where on.
+local found, found_from = ARGV, FIRST + count * STEP
+if next(stepped_over) ~= nil then
+  found, found_from = {}, 1
+  for i = FIRST + count * STEP + 1, #ARGV, 2 do
+    local entry = ARGV[i]
+    if not stepped_over[string.sub(entry, string.find(entry, ' ', 1, true) + 1)] then
+      found[#found + 1], found[#found + 2] = 0, entry
+    end
   end
 end
 
@@ -187,7 +229,9 @@ for _, name in ipairs({ ':available', ':held', ':reserved', ':undialable' }) do
 end
 write('ZADD', base .. ':order', order)
 write('HSET', base .. ':members', data)
-write('ZADD', prefix .. 'search:' .. integration, found_by)
+if found[found_from] then
+  redis.call('ZADD', prefix .. 'search:' .. integration, unpack(found, found_from))
+end
 write('SADD', prefix .. 'search-due', aside)
 write('HSET', prefix .. 'lists-of:' .. integration, ties)
 write('SADD', base .. ':do-not-call', flags)

@@ -102,6 +102,16 @@ async def test_bad_rows_are_told_and_the_rest_is_imported(west: Caller) -> None:
     assert await members(west) == ["p1", "p4", "p7", "+14155550109"]
 
 
+async def test_a_search_knows_of_a_repeated_id_what_its_first_row_says(west: Caller) -> None:
+    """In the same page and in a later one: nobody is found by a row that is not in."""
+    others = [f"x{number},Somebody Else,{PHONE}" for number in range(200)]
+    rows = ["id,name,phone", f"p1,Dana Ito,{PHONE}", "p1,Kim Nowhere,+14155550101", *others, "p1,Lou Nobody,+14155550102"]
+    told = (await west.put("west", "\n".join(rows).encode(), expect=200)).json
+    assert ([row["line"] for row in told["rejected"]], told["fetched"]) == ([3, 204], 201)
+    found = {text: ids_of((await west.get("/v1/prospects", q=text)).json["items"]) for text in ("Dana", "Nowhere", "Nobody", "+14155550101", "+14155550102")}
+    assert found == {"Dana": ["p1"], "Nowhere": [], "Nobody": [], "+14155550101": [], "+14155550102": []}
+
+
 async def test_the_first_hundred_rejected_rows_are_shown_and_all_counted(west: Caller) -> None:
     """Of 700 bad rows over several pages, the first hundred by line, and how many there were."""
     rows = [f"p{number},{PHONE if number % 2 else ''}" for number in range(1_400)]

@@ -97,7 +97,7 @@ class Full:
     def _lists(self) -> dict[Verb, tuple[Word, ...]]:
         return {
             "begin_sync": ("west", "r9", 60_000),
-            "import_page": ("new", "r1", 60_000, 1, "[]", 0, "{}", 8_000, 3, "p1", data("p1"), "", "name of p1", *self._more),
+            "import_page": ("new", "r1", 60_000, 1, "[]", 0, "{}", 8_000, 3, 3, "p1", data("p1"), "", *self._more),
             "finish_sync": ("new", "r1", 60_000, 0, 1, 8_000),
             "ask_sync": ("crm", "r9"),
             "take_sync": ("t9", "r9", 60_000, 8_000),
@@ -125,7 +125,8 @@ class Full:
             "reset": ("west", "bob"),
         }
 
-    _more: tuple[Word, ...] = (4, "n3", data("n3"), "no-phone", "name of n3", 5, "n2", data("n2", 2), "", "name of n2")
+    _found: tuple[Word, ...] = (0, "n2 n2", 0, "n3 n3", 0, "name n2", 0, "name n3", 0, "of n2", 0, "of n3")
+    _more: tuple[Word, ...] = (4, "n3", data("n3"), "no-phone", 5, "n2", data("n2", 2), "", *_found)
 
     def _orgs(self) -> dict[Verb, tuple[Word, ...]]:
         return {
