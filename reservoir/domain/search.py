@@ -34,8 +34,8 @@ def words(text: str) -> list[str]:
 
 def terms(name: str | None, numbers: Iterable[str]) -> list[str]:
     """What a search finds somebody by: the first words of the name, and the numbers, in E.164. No term has a space in it."""
-    named = dict.fromkeys(word[:WORD_LETTERS_MOST] for word in words(name)[:WORDS_MOST]) if name else {}
-    return [*named, *list(dict.fromkeys(numbers))[:NUMBERS_MOST]]
+    named = [word[:WORD_LETTERS_MOST] for word in words(name)[:WORDS_MOST]] if name else []
+    return [*dict.fromkeys(named), *list(dict.fromkeys(numbers))[:NUMBERS_MOST]]
 
 
 def terms_of(member: Member) -> list[str]:
