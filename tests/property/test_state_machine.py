@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from reservoir.storage import scripts
+from reservoir.domain.times import DAY_MS
+from reservoir.storage import scripts, syncs
 from tests.property.checks import Checks
 from tests.property.dialing import Dialing
 from tests.property.office import Office
@@ -44,7 +45,10 @@ class Machine(Dialing, Office, Checks):
 
 
 @pytest.fixture
-def world(server: EngineProcess) -> Iterator[World]:
+def world(server: EngineProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The world, in which a run falls silent only where an act says so, however slow the machine is."""
+    for lease in ("LEASE_MS", "FILE_LEASE_MS", "HOLD_MS"):
+        monkeypatch.setattr(syncs, lease, DAY_MS)
     with World(server) as opened:
         yield opened
     server.flush()
