@@ -86,6 +86,7 @@ KEYS: tuple[Key, ...] = (
     Key(_ORG + "lists", "zset", False, "the ids of the org's lists", "an entry with its list"),
     Key(_ORG + "due", "zset", False, "lists that a worker must look at, and when", "an entry with its list, or when nothing more is due"),
     Key(_ORG + "refilling", "zset", False, "lists to be refilled when they run low, and when they may be", "an entry with its list, or while it is synced"),
+    Key(_ORG + "taken-sync:<token>", "string", True, "the list that a worker was given by this token, to be given it again", "after 8 s"),
     Key(_ORG + "spent:<integration>:<what>", "zset", True, "the calls of a budget of the CRM that were spent, and when", "when its window is over"),
     Key(_ORG + "budget-held:<integration>:<what>", "string", True, "that the CRM wants no such calls", "when it said"),
     Key(_ORG + "budget-left:<integration>:<what>", "string", True, "how many such calls the CRM said it has left", "when it said"),

@@ -73,6 +73,7 @@ class SyncStore:
     async def begin(self, org: Org, list_id: str) -> str | Refused:
         """Begins a run and returns its id; refused while another one runs."""
         sync_id = random_name(16)
+        await self._orgs.mark_syncing(org)
         reply = await self._orgs.write("begin_sync", org, list_id, sync_id, FILE_LEASE_MS)
         if reply[0] == b"begun":
             return sync_id
@@ -172,7 +173,7 @@ class SyncStore:
         return run or NOT_FOUND
 
     async def take(self, org: Org) -> TakenRun | NothingDue:
-        """Takes one run of the org that is due, for this worker alone for the next 8 s."""
+        """Takes one run of the org that is due, for this worker alone for the next 8 s. A lost answer costs no other list: the same one is given again."""
         token = random_name(16)
         reply = await self._orgs.write("take_sync", org, token, random_name(16), LEASE_MS, HOLD_MS)
         if reply[0] == b"none":

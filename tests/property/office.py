@@ -147,7 +147,10 @@ class Office(Acts):
         else:
             assert slug_of(self.ask(org, lambda to, known: to.lists.delete(known, list_, "a test"))) == (None if list_ in org.lists else "list-not-found")
         if list_ in org.lists:
-            org.expected.append({"type": "list.deleted", "integration": org.lists.pop(list_).integration, "list": list_})
+            gone = org.lists.pop(list_)
+            if gone.run and gone.run.state == "running":
+                org.expected.append({"type": "sync.finished", "integration": gone.integration, "list": list_})
+            org.expected.append({"type": "list.deleted", "integration": gone.integration, "list": list_})
 
     def undo_a_remove(self, data: st.DataObject, org: model.Org, name: str, rep: str) -> None:
         """R10: an admin gives a rep back whom the rep removed, or had not removed."""

@@ -34,4 +34,5 @@ end
 if not begin_run(list, integration, id, tonumber(ARGV[6])) then
   return { 'more', now }
 end
+plan(list)
 return { 'begun', now }

@@ -1,5 +1,5 @@
 #!lua
---[[ Deletes a list: its members, removals and places go, a running sync has no list any more, its id is free at once. Reservations stay.
+--[[ Deletes a list: its members, removals and places go, a sync that is under way ends with it, its id is free at once. Reservations stay.
 The order of its members, their data and the reps who removed somebody are kept aside, for `sweep_list` to untie each member, and to let the removals go.
 KEYS   the org's prefix
 ARGV   4 list, 5 who asked (JSON)
@@ -25,6 +25,7 @@ if not integration then
 end
 check_run_keys()
 redis.call('ZCARD', prefix .. 'lists')
+local run = redis.pcall('HMGET', base .. ':sync', 'id', 'state')
 local aside = list .. ':' .. integer(now) .. ':' .. redis.call('INCR', prefix .. 'swept')
 redis.call('HSET', prefix .. 'sweep', aside, integration .. ' ' .. nonce)
 if redis.call('TYPE', base .. ':order').ok == 'zset' then
@@ -43,5 +44,9 @@ redis.call('UNLINK', base, base .. ':order', base .. ':members', base .. ':avail
 redis.call('ZREM', prefix .. 'lists', list)
 redis.call('ZREM', prefix .. 'due', list)
 redis.call('ZREM', prefix .. 'refilling', list)
+if run[2] == 'running' or run[2] == 'waiting' then
+  remember('sync.finished', now, { 'integration', integration, 'list', list, 'detail', cjson.encode({ sync = run[1], state = 'failed',
+    error = 'list-deleted' }) })
+end
 remember('list.deleted', now, { 'integration', integration, 'list', list, 'detail', ARGV[5] })
 return { 'deleted', now, aside }

@@ -61,6 +61,8 @@ redis.call('HSET', base, 'fetched', run.fetched, 'truncated', ARGV[7])
 if run.token then
   redis.call('HSET', base, 'advice', run.advice or '')
   leave_word(list, run, ready and '0' or '1')
+else
+  plan(list)
 end
 remember('sync.finished', now, { 'integration', integration, 'list', list, 'detail', cjson.encode({ sync = run.id, state = 'done',
   fetched = tonumber(run.fetched), added = tonumber(run.added), updated = tonumber(run.updated), left = left,

@@ -12,6 +12,7 @@ ARGV   4 list, 5 id of the run (and the token of the worker that holds it), 6 ho
 Reply  {'in', now, fetched so far, how many had other data}   what a search found those by is put aside, for `tidy_search`
        {'sync-lost', now} | {'list-not-found', now} | {'stale', now} | {'clock', now}
        One who comes again in a run has the first place: of a file, the later row is rejected; of a source, it is stepped over.
+       With a cursor, the rejected rows so far are settled: who takes the run over is not given them again.
 Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
 Bound  125 members of 20 terms; 64 lists for one that is unread and new to the list.
 ]]
@@ -257,8 +258,12 @@ redis.call('HSET', key, 'page', ARGV[7], 'next', integer(place), 'fetched', tonu
 if #shown > 0 then
   redis.call('HSET', key, 'rejected', cjson.encode(shown))
 end
-for name, text in pairs(cjson.decode(ARGV[10])) do
+local more = cjson.decode(ARGV[10])
+for name, text in pairs(more) do
   redis.call('HSET', key, name, text)
+end
+if more.cursor then
+  redis.call('HSET', key, 'settled', tonumber(run.rejected_count) + rejected_count .. ' ' .. #shown)
 end
 redis.call('HDEL', key, 'waiting_since')
 stir(base)

@@ -3,7 +3,7 @@
 KEYS   the org's prefix
 ARGV   4 integration, 5 what is spent, 6 how many in a window, 7 the window (ms)
 Reply  {'spent', now} | {'wait', now, after}   after: how long until one may be free (ms) | {'stale', now} | {'clock', now}
-Again  the same call sent again is spent once.
+Again  the same call sent again is spent once, at the later of its times.
 Bound  as many entries let go as the budget of one window has.
 ]]
 local refusal = guard()
@@ -14,6 +14,7 @@ local name, most, window = ARGV[4] .. ':' .. encoded(ARGV[5]), tonumber(ARGV[6])
 local spent, hold, left = prefix .. 'spent:' .. name, prefix .. 'budget-held:' .. name, prefix .. 'budget-left:' .. name
 if redis.call('ZSCORE', spent, nonce) then
   redis.call('ZADD', spent, integer(now), nonce)
+  redis.call('PEXPIREAT', spent, integer(now + window))
   return { 'spent', now }
 end
 local held = redis.call('PTTL', hold)
@@ -30,7 +31,7 @@ if redis.call('ZCARD', spent) >= most then
   return { 'wait', now, math.max(1, tonumber(oldest) + window - now) }
 end
 redis.call('ZADD', spent, integer(now), nonce)
-redis.call('PEXPIRE', spent, integer(window))
+redis.call('PEXPIREAT', spent, integer(now + window))
 if told then
   redis.call('DECR', left)
 end

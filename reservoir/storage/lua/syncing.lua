@@ -4,6 +4,7 @@
 -- the worker's `token`, is `held` until an instant, and is lost at the end of its `lease` unless another worker took it over before. A list's own hash has
 -- when its last run ended (`synced_at`), the pause before it may be refilled (`pause`), and whether the source was not ready (`unready`).
 -- `due` has each list that a worker must look at, and when; `refilling` each list to be refilled when it runs low, and when it may be.
+-- A file's run is no worker's, who only writes down that it is lost when nobody has worked on it until the end of its `lease`.
 
 local REFILL_PAUSE = 300000
 local REFILL_PAUSE_MOST = 3600000
@@ -20,7 +21,9 @@ end
 
 -- When a worker must look at a list next, and when it may be refilled at the earliest; each false for never.
 local function planned(definition, run)
-  if not definition.source or definition.source == 'null' then
+  if run.state == 'running' and not run.token then
+    return tonumber(run.lease) + 1, false
+  elseif not definition.source or definition.source == 'null' then
     return false, false
   elseif run.state == 'queued' then
     return tonumber(run.started_at), false
@@ -112,5 +115,25 @@ local function fail_run(list, integration, run, error)
     error = cjson.decode(error).type }) })
   if run.token or run.state == 'queued' then
     leave_word(list, run, '0')
+  else
+    plan(list)
+  end
+end
+
+-- Takes back what was counted of rows that the run will be given again, because its source is read on from its last cursor: they count once.
+local function uncount(key, run)
+  local count, shown = string.match(run.settled or '0 0', '^(%d+) (%d+)$')
+  if run.rejected_count == count then
+    return
+  end
+  local rows = {}
+  for i, row in ipairs(cjson.decode(run.rejected or '[]')) do
+    rows[i] = i <= tonumber(shown) and row or nil
+  end
+  redis.call('HSET', key, 'rejected_count', count)
+  if #rows > 0 then
+    redis.call('HSET', key, 'rejected', cjson.encode(rows))
+  else
+    redis.call('HDEL', key, 'rejected')
   end
 end

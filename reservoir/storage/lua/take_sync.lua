@@ -8,7 +8,7 @@ Reply  {'taken', now, list, id, integration, source (JSON), sync (JSON), cursor 
        {'more', now}   more reps have a place of their own than one call tells their rank: call again
        {'none', now, next, refilling}   next: when there is something to look at (ms or false); refilling: how many lists are watched for running low
        {'stale', now} | {'clock', now}
-Again  may take another one; the first is taken over as from a worker that died.
+Again  the same one with the same token, for as long as it is held by it: its asking was sent again, for the answer was lost. Its hold begins anew.
 Bound  20 lists that are due, 100 that may run low; the ranks of 256 reps with a place of their own in
        the list of a run that begins.
 ]]
@@ -21,6 +21,8 @@ end
 local token, fresh, lease, held = ARGV[4], ARGV[5], tonumber(ARGV[6]), tonumber(ARGV[7])
 check_run_keys()
 
+local taken = prefix .. 'taken-sync:' .. token
+
 local function take(list, definition, run, asked)
   local base = prefix .. 'list:' .. list
   local key = base .. ':sync'
@@ -28,8 +30,12 @@ local function take(list, definition, run, asked)
   if begins and not begin_run(list, definition.integration, begins, lease) then
     return { 'more', now }
   end
+  if not begins then
+    uncount(key, run)
+  end
   redis.call('HSET', key, 'state', 'running', 'token', token, 'held', integer(now + held), 'lease', integer(now + lease))
   redis.call('HDEL', key, 'asked', 'resumes_at', 'error')
+  redis.call('SET', taken, list .. (asked and ' asked' or ''), 'PXAT', integer(now + held))
   plan(list)
   run = flat(redis.call('HGETALL', key))
   return { 'taken', now, list, run.id, definition.integration, definition.source, definition.sync, run.cursor or false, tonumber(run.page or -1),
@@ -53,6 +59,14 @@ local function unsound(list)
   local there = redis.call('EXISTS', prefix .. 'list:' .. list) == 1
   enlist(prefix .. 'due', list, there and now + 60000)
   redis.call('ZREM', prefix .. 'refilling', list)
+end
+
+local before = words(redis.call('GET', taken))
+if before[1] and sound(before[1]) then
+  local definition, run = flat(redis.call('HGETALL', prefix .. 'list:' .. before[1])), flat(redis.call('HGETALL', prefix .. 'list:' .. before[1] .. ':sync'))
+  if run.token == token and run.state == 'running' then
+    return take(before[1], definition, run, before[2])
+  end
 end
 
 for _, list in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'due', '-inf', integer(now), 'LIMIT', 0, DUE_MOST)) do

@@ -64,6 +64,7 @@ def test_begins_a_run(bench: Bench) -> None:
         "rejected_count": 0,
     }
     assert bench.changes(before) == {
+        "due[new]": now + 60_001,
         "list:new[floor]": -ROOM,
         **{f"list:new:sync[{name}]": value for name, value in fields.items()},
         "history+": [{"type": "sync.started", "at": now, "integration": "csv", "list": "new", "detail": {"sync": "r1"}}],
@@ -370,6 +371,7 @@ def test_a_run_that_dies_loses_nobody(bench: Bench) -> None:
     now = reply[1]
     assert reply == ["failed", now]
     assert bench.changes(before) == {
+        "due[west]": GONE,
         "list:west:sync[state]": "failed",
         "list:west:sync[finished_at]": now,
         "list:west:sync[error]": {"type": "body-incomplete", "detail": "it broke off"},
@@ -410,6 +412,7 @@ def test_who_left_the_source_leaves_the_list_at_the_end(bench: Bench) -> None:
     assert bench.changes(before) == {
         **gone,
         **aside("p1", "p2", "p4", "p5"),
+        "due[west]": GONE,
         "lists-of:csv[p1]": GONE,
         "lists-of:csv[p2]": GONE,
         "lists-of:csv[p4]": "east",
