@@ -16,8 +16,7 @@ ANSWER_WITHIN_S = 30.0
 
 
 class SharedPace:
-    """As `reservoir.integrations.source.Pace`. ``anew``: what the CRM said before is forgotten when something is first spent, so that it says it
-    again."""
+    """As `reservoir.integrations.source.Pace`. ``anew``: what the CRM said before is forgotten as soon as it says more, or something is spent."""
 
     def __init__(self, orgs: OrgStore, budgets: BudgetStore, org_id: str, integration: str, *, anew: bool = False) -> None:
         self._orgs = orgs
@@ -30,9 +29,7 @@ class SharedPace:
 
     def spend(self, what: str, most: int, per_s: int) -> None:
         """As `Pace`."""
-        if self._anew and what not in self._forgotten:
-            self._forgotten.add(what)
-            self._ask(lambda org: self._budgets.forget(org, self._integration, what))
+        self._forget(what)
         after_s = self._ask(lambda org: self._budgets.spend(org, self._integration, what, most, per_s))
         if after_s is not None:
             words = f"{most} {what.replace('_', ' ')} in {_span(per_s)}, or the fewer that the CRM says are left,"
@@ -44,11 +41,19 @@ class SharedPace:
 
     def hold(self, what: str, for_s: float) -> None:
         """As `Pace`."""
+        self._forget(what)
         self._ask(lambda org: self._budgets.hold(org, self._integration, what, for_s))
 
     def left(self, what: str, count: int, for_s: float) -> None:
         """As `Pace`."""
+        self._forget(what)
         self._ask(lambda org: self._budgets.left(org, self._integration, what, count, for_s))
+
+    def _forget(self, what: str) -> None:
+        """What was said before, and nothing of what is said now."""
+        if self._anew and what not in self._forgotten:
+            self._forgotten.add(what)
+            self._ask(lambda org: self._budgets.forget(org, self._integration, what))
 
     def _ask(self, ask: Callable[[Org], Awaitable[Answer]]) -> Answer:
         """Asks the store from the source's thread. **Raises**: PassingError where it is away: nothing is spent that nobody counts."""

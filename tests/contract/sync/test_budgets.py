@@ -61,3 +61,19 @@ async def test_what_the_crm_says_holds_for_all_workers(orgs: OrgStore, acme: Org
     assert held_s > 590
     anew = SharedPace(orgs, budgets, "acme", "hubspot", anew=True)
     await asyncio.to_thread(anew.spend, "requests", 100, 10)
+
+
+@pytest.mark.parametrize("said", ["left", "hold"])
+async def test_what_the_crm_says_to_who_asks_anew_is_not_forgotten(orgs: OrgStore, acme: Org, said: str) -> None:
+    """Only what it said before is."""
+    budgets = BudgetStore(orgs)
+    await budgets.hold(acme, "salesforce", "report_runs", 600)
+    anew = SharedPace(orgs, budgets, "acme", "salesforce", anew=True)
+    if said == "left":
+        await asyncio.to_thread(anew.left, "report_runs", 1, 60)
+        await asyncio.to_thread(anew.spend, "report_runs", 100, 10)
+    else:
+        await asyncio.to_thread(anew.hold, "report_runs", 60)
+    with pytest.raises(WaitError) as waits:
+        await asyncio.to_thread(anew.spend, "report_runs", 100, 10)
+    assert 50 < waits.value.after_s <= 60
