@@ -25,6 +25,11 @@ class WriteBack:
     updated_at_ms: int | None = None
     updated_by: str | None = None
 
+    @property
+    def writes(self) -> bool:
+        """Whether anything goes into the CRM."""
+        return self.log_calls or any(mapped.fields for mapped in self.dispositions.values())
+
     def removes(self, outcome: str) -> bool:
         """Whether the outcome takes the prospect out of the rep's dialing of the list."""
         mapped = self.dispositions.get(outcome)

@@ -38,12 +38,14 @@ async def create_list(visit: Visit, body: CreateList) -> Answer | Refused:
 async def list_lists(visit: Visit, _: None) -> Answer:
     """The org's lists, by id."""
     page = visit.query.page
+    await visit.services.write_back.catch_up(visit.org)
     states, after = await visit.services.lists.page(visit.org, page.limit, page.after[0] if page.after else None)
     return page_answer([answers.list_state(state) for state in states], None if after is None else (after,))
 
 
 async def get_list(visit: Visit, _: None) -> Answer | Refused:
     """How a list stands."""
+    await visit.services.write_back.catch_up(visit.org)
     return await _listed(visit, visit.list_id())
 
 

@@ -18,6 +18,7 @@ from reservoir.storage.write_back import Job
 async def get_write_back(visit: Visit, _: None) -> Answer:
     """The setting as it is, and what is still to be written."""
     integration = visit.integration()
+    await visit.services.write_back.catch_up(visit.org)
     left = await visit.services.write_back.backlog(visit.org, integration)
     return _answer(visit, integration, visit.org.write_back[integration], left)
 

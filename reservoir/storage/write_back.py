@@ -14,6 +14,7 @@ from reservoir.storage.history import HistoryStore
 from reservoir.storage.orgs import Org, OrgStore
 
 FOLLOWED_MOST = 200
+CAUGHT_UP_MOST = 5
 TAKEN_MOST = 50
 LEASE_MS = 5 * MINUTE_MS
 """For how long what was taken is one worker's. Longer than a batch takes at a CRM that is slow to answer."""
@@ -74,6 +75,13 @@ class WriteBackStore:
             await self._orgs.write("follow_write_back", org, integration, place, "" if ends else reached, orjson.dumps(setting), *told)
         return chunk.more
 
+    async def catch_up(self, org: Org) -> None:
+        """Follows what was called a moment ago, for who wants to know what is left: it may be that no worker is there to do so. At most some steps of it."""
+        for integration in (name for name, setting in org.write_back.items() if setting.writes):
+            for _ in range(CAUGHT_UP_MOST):
+                if not await self.follow(org, integration):
+                    break
+
     async def take(self, org: Org, integration: str) -> tuple[list[Job], int]:
         """What is due, for this worker alone for a while; and how often the CRM could not be reached since it was last."""
         reply = await self._orgs.write("take_write_back", org, integration, LEASE_MS, TAKEN_MOST)
@@ -99,7 +107,7 @@ class WriteBackStore:
                 return count
 
     async def backlog(self, org: Org, integration: str) -> Backlog:
-        """How much is still to be written."""
+        """How much is still to be written, of what was followed (`catch_up`)."""
         return (await self._read(org, integration, 0, None))[0]
 
     async def failures(self, org: Org, integration: str, limit: int, after: tuple[int, str] | None) -> tuple[list[Job], bool]:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from reservoir.storage.orgs import OrgStore
 from tests.support.builders import Bench
 from tests.support.commands import Commands
+from tests.support.scripted import Script, working
 from tests.support.service import App, Caller, at, ids_of
 
 HUBSPOT = "/v1/integrations/hubspot/write-back"
@@ -158,6 +160,24 @@ async def test_what_is_left_is_told_of_a_list_and_of_the_whole(left: Caller) -> 
     assert (await left.get("/v1/lists/west")).json["write_back"] == {"pending": 2, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 1}
     assert (await left.get(HUBSPOT)).json["write_back"] == {"pending": 2, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 2}
     assert (await left.get("/v1/integrations/salesforce/write-back")).json["write_back"] == NOTHING_LEFT
+
+
+async def test_what_was_called_a_moment_ago_is_left_though_no_worker_is_there(admin: Caller, orgs: OrgStore) -> None:
+    """Of its list, of all lists, and of the whole: how much, and since when."""
+    await admin.enable("salesforce")
+    await admin.post("/v1/lists", {"id": "west", "name": "West", "integration": "salesforce", "source": {"kind": "report", "id": "00O5e000001AbCdEAK"}}, 201)
+    await admin.post("/v1/lists/west/sync", {}, 202)
+    await working(orgs, Script([["00Q5e00000AbCdEEAV", "00Q5e00000AbCdFEAV"]])).once()
+    await admin.patch("/v1/integrations/salesforce/write-back", {"log_calls": True})
+    assert (await admin.get("/v1/lists/west")).json["write_back"] == NOTHING_LEFT
+    claim = await admin.take("west")
+    expected = {"pending": 1, "oldest_at": claim["attempted_at"], "failed": 0}
+    assert (await admin.get("/v1/lists/west")).json["write_back"] == expected
+    await admin.take("west")
+    (listed,) = await admin.pages("/v1/lists")
+    assert listed["write_back"] == {**expected, "pending": 2}
+    await admin.claim_one("00Q5e00000AbCdGEAV", "salesforce")
+    assert (await admin.get("/v1/integrations/salesforce/write-back")).json["write_back"] == {**expected, "pending": 3}
 
 
 async def test_what_the_crm_refused_is_told_with_its_reason(left: Caller) -> None:
