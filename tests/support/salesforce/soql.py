@@ -1,7 +1,8 @@
 """As much of SOQL as the tests need; what it does not know it refuses, as Salesforce refuses nonsense."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tests.support.salesforce.records import Record
@@ -26,7 +27,8 @@ def run(query: str, records: Mapping[str, Mapping[str, Record]], unseen: Iterabl
     fields = [re.sub(r"(?i)^tolabel\((\w+)\)$", r"\1", field.strip()) for field in parsed["fields"].split(",")]
     if len({field.lower() for field in fields}) < len(fields):
         raise SalesforceRefusalError(400, "INVALID_FIELD", "duplicate field selected")
-    found = [record for record in records[name].values() if _matches(parsed["where"], record, name)]
+    conditions = _conditions(parsed["where"])
+    found = [record for record in records[name].values() if all(_holds(one, _value(record, one["field"], name)) for one in conditions)]
     for by in reversed([part.split() for part in (parsed["order"] or "").split(",") if part.strip()]):
         sorting = [(str(_value(record, by[0], name) or ""), record) for record in found]
         found = [record for _, record in sorted(sorting, key=lambda pair: pair[0], reverse=len(by) > 1 and by[1].upper() == "DESC")]
@@ -42,25 +44,28 @@ def _check(fields: Iterable[str], records: Iterable[Record], name: str, unseen: 
             raise SalesforceRefusalError(400, "INVALID_FIELD", f"No such column '{field.rpartition('.')[2]}' on entity '{name}'.")
 
 
-def _matches(where: str | None, record: Record, name: str) -> bool:
-    if where is None:
-        return True
-    conditions = [_CONDITION.fullmatch(part.strip()) for part in re.split(r"\s+AND\s+", where, flags=re.IGNORECASE)]
-    if None in conditions:
-        raise SalesforceRefusalError(400, "MALFORMED_QUERY", f"unexpected token in: {where[:80]}")
-    return all(_holds(condition, _value(record, condition["field"], name)) for condition in conditions if condition is not None)
+def _conditions(where: str | None) -> Sequence[re.Match[str]]:
+    parts = re.split(r"\s+AND\s+", where, flags=re.IGNORECASE) if where else []
+    found = [condition for part in parts if (condition := _CONDITION.fullmatch(part.strip()))]
+    if len(found) < len(parts):
+        raise SalesforceRefusalError(400, "MALFORMED_QUERY", f"unexpected token in: {(where or '')[:80]}")
+    return found
 
 
 def _holds(condition: re.Match[str], value: Any) -> bool:
     said, operator = condition["value"], condition["operator"].upper()
     if operator == "IN":
-        wanted = {one[:15] if len(one) in (15, 18) else one for one in _texts(said)}
         if isinstance(value, str) and "@" in value:
-            return value.lower() in {one.lower() for one in wanted}
-        return (value[:15] if isinstance(value, str) and len(value) == 18 else value) in wanted
+            return value.lower() in {one.lower() for one in _texts(said)}
+        return (value[:15] if isinstance(value, str) and len(value) == 18 else value) in _ids(said)
     meant: Any = {"true": True, "false": False, "null": None}.get(said.lower(), said if not _texts(said) else _texts(said)[0])
     same = (str(value)[:15] == meant[:15]) if isinstance(meant, str) and len(meant) in (15, 18) else value == meant
     return bool(same) is (operator == "=")
+
+
+@lru_cache(maxsize=4)
+def _ids(said: str) -> frozenset[str]:
+    return frozenset(one[:15] if len(one) in (15, 18) else one for one in _texts(said))
 
 
 def _texts(said: str) -> list[str]:
