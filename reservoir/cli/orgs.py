@@ -84,8 +84,7 @@ def list_orgs(config: Config, as_json: bool) -> None:
 
 async def read_profiles(opened: Services) -> list[OrgProfile]:
     """What every org is called, by id."""
-    found = [await opened.orgs.get(org_id) for org_id in await opened.orgs.ids()]
-    return [one.profile for one in found if one is not None]
+    return [org.profile for org in await opened.orgs.all()]
 
 
 @click.group("key")

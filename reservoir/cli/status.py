@@ -81,7 +81,7 @@ async def _read(opened: Services, config: Config) -> tuple[EngineStatus, list[Or
         port=_port(url),
         data_dir=str(config.data_dir.absolute()) if config.redis.url == EMBEDDED else None,
     )
-    return engine, [await _read_org(opened, org_id) for org_id in await opened.orgs.ids()]
+    return engine, [await _read_org(opened, org.id) for org in await opened.orgs.all()]
 
 
 async def _read_org(opened: Services, org_id: str) -> OrgStatus:

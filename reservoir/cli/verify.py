@@ -60,7 +60,7 @@ def verify(config: Config, org_ids: tuple[str, ...], against: Path | None, as_js
 
 
 async def _verdicts(opened: Services, org_ids: tuple[str, ...], told: DialerRecord | None) -> list[Verdict]:
-    found = [await verify_org(opened.orgs, org_id, told) for org_id in org_ids or await opened.orgs.ids()]
+    found = [await verify_org(opened.orgs, org_id, told) for org_id in org_ids or [org.id for org in await opened.orgs.all()]]
     if told is not None:
         told.conclude(max((one.since_ms for one in found), default=0))
     return found

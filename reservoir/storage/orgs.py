@@ -117,9 +117,13 @@ class OrgStore:
                 continue
 
     async def ids(self) -> list[str]:
-        """The ids of all orgs, in order."""
+        """The ids of all orgs, in order; also of one that is just being made, or whose deletion is under way or was cut short."""
         members = await self.store.command("SMEMBERS", keys.ORGS)
         return sorted(text(member) for member in (members if isinstance(members, list | set) else []))
+
+    async def all(self) -> list[Org]:
+        """All orgs, in order."""
+        return [org for org_id in await self.ids() if (org := await self.get(org_id)) is not None]
 
     async def is_current(self, org: Org) -> bool:
         """Whether what is remembered is still so."""
@@ -152,15 +156,24 @@ class OrgStore:
         reply = await self.store.run(script("delete_org"), prefix, "")
         if reply[0] == b"none":
             return False
+        await self._delete_from(org_id, text(reply[2]))
+        return True
+
+    async def finish_deletion(self, org_id: str) -> None:
+        """Goes on with a deletion that was cut short, if there is one. **Again**: nothing."""
+        if not await self.store.command("EXISTS", f"{keys.prefix(org_id)}generation"):
+            await self._delete_from(org_id, "0")
+
+    async def _delete_from(self, org_id: str, cursor: str) -> None:
+        prefix = keys.prefix(org_id)
         self._known.pop(org_id, None)
-        await self.store.command("SREM", keys.ORGS, org_id)
         for marked in (keys.ACTIVE, keys.SYNCING):
             await self.store.command("ZREM", marked, org_id)
-        while reply[0] == b"deleting":
-            reply = await self.store.run(script("delete_org"), prefix, text(reply[2]))
+        while (reply := await self.store.run(script("delete_org"), prefix, cursor))[0] == b"deleting":
+            cursor = text(reply[2])
+        await self.store.command("SREM", keys.ORGS, org_id)
         if await self.store.command("EXISTS", f"{prefix}generation"):  # somebody made it anew meanwhile
             await self.store.command("SADD", keys.ORGS, org_id)
-        return True
 
     async def read(self, verb: Verb, org: Org, *arguments: Argument) -> Reply:
         """Runs a reading script. **Raises**: StaleError, StoreUnavailableError."""

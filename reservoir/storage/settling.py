@@ -40,7 +40,7 @@ class Settling:
     async def everything(self) -> None:
         """Settles all that is due in all orgs, and finishes what a process that died left half-way: before a process says it is ready."""
         for org_id in await self._orgs.ids():
-            await self._look_after(org_id, self._settle, self._sweep)
+            await self._look_after(org_id, self._orgs.finish_deletion, self._settle, self._sweep)
 
     async def run(self) -> None:
         """Settles for ever, until it is cancelled. A store that is away is waited for."""
@@ -115,7 +115,7 @@ class Settling:
         if now_s >= self._trim_at_s:
             self._trim_at_s = now_s + TRIM_EVERY_S
             for org_id in await self._orgs.ids():
-                await self._look_after(org_id, trim)
+                await self._look_after(org_id, self._orgs.finish_deletion, trim)
         for member in replies.items(await store.command("ZRANGE", keys.ACTIVE, "-inf", "+inf", "BYSCORE")):
             await self._look_after(replies.text(member), trim, self._sweep)
         await store.command("ZREMRANGEBYSCORE", keys.ACTIVE, "-inf", f"({now_ms - DAY_MS}")

@@ -47,6 +47,24 @@ async def test_one_that_was_cut_short_is_finished_before_another_of_its_id(app: 
     assert client("EXISTS", "reservoir:{acme}:deleting") == 0
 
 
+async def test_one_that_was_cut_short_is_finished_by_the_next_process_that_starts(app: App, other_app: App, admin: Caller, client: Commands) -> None:
+    """Nobody's name stays because the one who deleted it was killed; an org that stands is not touched by that, and one of that id may be made anew."""
+    globex = await app.org("globex")
+    await globex.make_list("West", ["p1"])
+    await admin.make_list("West", ["p1", "p2"])
+    await admin.take("west")
+    await app.services.store.run(script("delete_org"), "reservoir:{acme}:", "")
+    assert [org.id for org in await other_app.services.orgs.all()] == ["globex"]
+    await other_app.services.settling.everything()
+    assert [key for key in snapshot(client) if "{acme}" in key] == []
+    assert await other_app.services.orgs.ids() == ["globex"]
+    assert [one["id"] for one in await globex.pages("/v1/lists")] == ["west"]
+    anew = await app.org("acme")
+    for _ in range(2):
+        await other_app.services.settling.everything()
+    assert await anew.pages("/v1/lists") == []
+
+
 async def test_other_orgs_stay(app: App, admin: Caller) -> None:
     """R17."""
     globex = await app.org("globex")
