@@ -30,10 +30,10 @@ class Script:
     gates: dict[int, threading.Event] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
     asked: list[int] = field(default_factory=list)
+    anew: list[bool] = field(default_factory=list)
     opened: int = 0
     closed: int = 0
     wanted: Wanted | None = None
-    spending: bool = False
     pace: Any = None
 
     def open(self, pace: Any = None) -> Source:
@@ -79,7 +79,8 @@ class ScriptedConnections(Connections):
         self.script = script
 
     def opener(self, org_id: str, integration: str, *, anew: bool = False) -> Callable[[], Source]:
-        del org_id, integration, anew
+        del org_id, integration
+        self.script.anew.append(anew)
         return self.script.open
 
 
