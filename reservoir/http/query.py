@@ -68,7 +68,11 @@ PARAMETERS: Mapping[str, Parameter] = {
     "type": Parameter("Only entries of this type.", {"type": "string", "enum": [*EVENT_TYPES]}, _one_of(lambda: EVENT_TYPES)),
     "from": Parameter("Only what was so at this time or later.", _TIME, instant),
     "to": Parameter("Only what was so before this time.", _TIME, instant),
-    "q": Parameter("Part of a member's name, number or id; or a prospect's id, its number, or beginnings of words of its name.", _TEXT),
+    "q": Parameter(
+        "Part of a member's name, number or id; or a prospect's id, its number, or beginnings of words of its name: at most 50 are shown, and of several "
+        "beginnings the first 5,000 who have the rarest are looked at.",
+        _TEXT,
+    ),
 }
 
 
