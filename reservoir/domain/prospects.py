@@ -7,7 +7,7 @@ from typing import Literal
 UndialableReason = Literal["no-phone", "do-not-call"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made by the million: freezing them took a third of the time in which a row is read
 class Phone:
     """A number that can be dialed: E.164, its extension apart, and the label under which the source had it."""
 
@@ -28,7 +28,7 @@ class ProspectId:
         return f"{self.integration}:{self.id}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made by the million: freezing them took a third of the time in which a row is read
 class Member:
     """A prospect as one list has it.
 
