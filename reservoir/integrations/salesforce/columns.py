@@ -27,7 +27,7 @@ _TOKENS = {
 
 _NOBODYS = re.compile(r"fax|assist|asst", re.IGNORECASE)
 _ACTIVITIES = ("activity", "task", "event")
-_WHO = re.compile(r"(?:activity|task|event)\.who(?:id|name|\.\w+)?")
+_WHO = re.compile(r"(?:activity|task|event)\.who(?:id|name|\.(?:id|name|firstname|lastname))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +76,10 @@ class Catalogue:
         return self.own == "activity" or any(_WHO.fullmatch(self.columns[token].path) for token in self.shown)
 
     def who(self) -> list[str]:
-        """The columns that say with whom an activity is: those that are shown, else one of the type's."""
-        found = [token for token, column in self.columns.items() if _WHO.fullmatch(column.path)]
-        return [token for token in found if token in self.shown][:1] or found[:1]
+        """The columns that say with whom an activity is: the type's own id of them, and a name that links to them, those first that are shown."""
+        found = sorted((token for token, column in self.columns.items() if _WHO.fullmatch(column.path)), key=lambda token: token not in self.shown)
+        ids = set(self.of_kind("id", found))
+        return [*[token for token in found if token not in ids][:1], *[token for token in found if token in ids][:1]]
 
     def at(self, *paths: str) -> list[str]:
         """The columns at these places, those of the first place first, and those that are shown before those that are not."""

@@ -64,7 +64,8 @@ def told_by(catalogue: Catalogue, wanted: Mapping[str, Any], rows: Sequence[Row]
 
     **Raises**: CrmError if nothing does, or several columns do and differ.
     """
-    return _roles(catalogue, wanted, _person_by_content(catalogue, rows))
+    person = _person_by_content(catalogue, rows)
+    return _roles(catalogue, wanted, person, _names_of(catalogue, person, rows))
 
 
 def _check(catalogue: Catalogue, wanted: Mapping[str, Any]) -> None:
@@ -131,18 +132,29 @@ def _alike(tokens: Iterable[str], rows: Sequence[Row], prefixes: frozenset[str])
     return found
 
 
+def _names_of(catalogue: Catalogue, person: Sequence[str], rows: Sequence[Row]) -> list[str]:
+    """The shown columns that link to who is meant wherever they are filled: what they show is the name."""
+
+    def meant(token: str, row: Row) -> bool:
+        found = record(row.get(token))
+        return found is not None and found[:15] in {own[:15] for one in person if (own := record(row.get(one)))}
+
+    named = [token for token in catalogue.shown if catalogue.columns[token].kind != "id"]
+    return [token for token in named if any(meant(token, row) for row in rows) and all(meant(token, row) or not record(row.get(token)) for row in rows)]
+
+
 def _never_both(tokens: Sequence[str], rows: Sequence[Row]) -> bool:
     return not any(all(record(row.get(token)) for token in tokens) for row in rows)
 
 
-def _roles(catalogue: Catalogue, wanted: Mapping[str, Any], person: list[str]) -> Roles:
+def _roles(catalogue: Catalogue, wanted: Mapping[str, Any], person: list[str], named: Sequence[str] = ()) -> Roles:
     owns = _entities(catalogue, person)
     at = catalogue.at
     row = _row(catalogue, person)
     numbers = _numbers(catalogue, wanted, owns)
     flags = at(*(f"{own}.donotcall" for own in owns), "account.persondonotcall")
     converted = at("lead.isconverted") if {"lead", PERSON} & set(owns) else []
-    name = [wanted["name"]] if wanted.get("name") else _name(catalogue, owns, person)
+    name = [wanted["name"]] if wanted.get("name") else _name(catalogue, owns, named or person)
     contact = at("account.personcontactid")[:1]
     chosen = {
         "owner": _one(wanted, "owner", _owner(catalogue, owns)),

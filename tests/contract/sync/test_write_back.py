@@ -13,6 +13,7 @@ from reservoir.domain.claims import Claim
 from reservoir.domain.times import HOUR_MS
 from reservoir.domain.write_back import Mapped
 from reservoir.domain.write_back import WriteBack as Setting
+from reservoir.storage import write_back
 from reservoir.storage.budgets import BudgetStore
 from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.history import HistoryStore, trim
@@ -91,6 +92,10 @@ def desk(acme: Org, orgs: OrgStore, client: Commands, portal: Portal) -> Iterato
         config = HubspotConfig(access_token=SecretStr(TOKEN), endpoint=server.url)
         connections = Connections(orgs, BudgetStore(orgs), lambda _, integration: config if integration == "hubspot" else None)
         yield Desk(orgs, client, portal, WriteBack(orgs, kept, connections), kept, acme.id)
+
+
+def _ms(time: list[str]) -> int:
+    return int(time[0]) * 1_000 + int(time[1]) // 1_000
 
 
 LOGS = Setting(log_calls=True)
@@ -240,6 +245,55 @@ async def test_a_crm_that_is_down_is_waited_for(desk: Desk, portal: Portal) -> N
     assert await desk.kept.retry(await desk.org(), "hubspot") == 0
     await desk.work()
     assert len(portal.calls) == 3
+
+
+async def test_a_crm_that_is_down_for_a_day_loses_nothing(desk: Desk, portal: Portal) -> None:
+    """It is asked less and less often, at most every quarter of an hour; what was called meanwhile is written with the rest when it is back."""
+    await desk.set(MAPS)
+    portal.fail("/", status=502, body="<html>", times=100)
+    base = f"reservoir:{{{desk.org_id}}}:write-back:hubspot:state"
+    for number in range(30):
+        if number < 10:
+            await desk.dispose(await desk.dial(str(1_001 + number)), "no_answer")
+        before_ms = _ms(desk.client("TIME"))
+        await desk.work()
+        pause_ms = min(15_000 * 2**number, 900_000)
+        assert before_ms + pause_ms <= int(desk.client("HGET", base, "not_before")) <= _ms(desk.client("TIME")) + pause_ms
+        assert len(portal.asked) == number + 1
+        desk.client("HSET", base, "not_before", 0)
+    assert await desk.backlog() == (20, 0)
+    portal.faults.clear()
+    await desk.work()
+    assert sorted(int(contact) for _, contact in portal.associated) == [*range(1_001, 1_011)]
+    assert {contact.get("hs_lead_status") for contact in portal.contacts.values()} == {"OPEN"}
+    assert await desk.backlog() == (0, 0)
+    assert desk.client("HGET", base, "tries") is None, "the next time it is down, it is asked again as soon"
+
+
+async def test_a_portal_that_says_when_is_asked_then(desk: Desk, portal: Portal) -> None:
+    """Not before it, however often it was tried."""
+    await desk.set(LOGS)
+    await desk.dispose(await desk.dial(), "busy")
+    portal.fail("objects/calls", status=429, headers={"Retry-After": "3000"}, body="{}")
+    before_ms = _ms(desk.client("TIME"))
+    await desk.work()
+    not_before_ms = int(desk.client("HGET", f"reservoir:{{{desk.org_id}}}:write-back:hubspot:state", "not_before"))
+    assert before_ms + 3_000_000 <= not_before_ms <= _ms(desk.client("TIME")) + 3_000_000
+
+
+async def test_a_long_history_is_followed_piece_by_piece(desk: Desk, portal: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the setting as it was at each entry; nothing between two pieces is left out, and nothing is written twice."""
+    monkeypatch.setattr(write_back, "FOLLOWED_MOST", 2)
+    await desk.dispose(await desk.dial("1010"), "busy")
+    await desk.set(LOGS)
+    claims = [await desk.dial(str(prospect)) for prospect in range(1_001, 1_006)]
+    for claim in claims:
+        await desk.dispose(claim, "busy")
+    await desk.set(Setting())
+    await desk.dispose(await desk.dial("1009"), "busy")
+    await desk.work()
+    assert sorted(str(told["reservoir_call_id"]) for told in portal.calls.values()) == sorted(claim.id for claim in claims)
+    assert await desk.backlog() == (0, 0)
 
 
 async def test_what_is_refused_for_good_is_kept_and_can_be_retried(desk: Desk, portal: Portal) -> None:

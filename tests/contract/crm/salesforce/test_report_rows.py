@@ -8,7 +8,7 @@ from reservoir.domain.prospects import Phone
 from reservoir.integrations.source import CrmError, PassingError, Source
 from tests.support.salesforce.reading import read, wanted
 from tests.support.salesforce.records import contact, lead, record_id
-from tests.support.salesforce.report_types import ACCOUNTS, ACTIVITIES, CASES, CONTACTS, LEADS, MEMBERS, ReportType
+from tests.support.salesforce.report_types import ACCOUNTS, ACTIVITIES, CASES, CONTACTS, LEADS, MEMBERS, ReportColumn, ReportType
 from tests.support.salesforce.reports import report
 from tests.support.salesforce.server import SalesforceOrg, Says
 
@@ -123,6 +123,25 @@ def test_an_activity_report_yields_people(org: SalesforceOrg, source: Source) ->
     assert [row.record for row in reading.rejected] == [record_id("00T", 9)]
 
 
+@pytest.mark.parametrize("shown", [("PHONE", "WHO_NAME"), ("SUBJECT",), ("WHO_ID",)])
+def test_an_activity_is_with_whom_its_id_says(org: SalesforceOrg, source: Source, shown: tuple[str, ...]) -> None:
+    """Where a name is only a text, the type's own id of them counts, though the report does not show it; a number of theirs says nothing."""
+    kind = ReportType(
+        "Activity",
+        "Task",
+        {
+            **ACTIVITIES.columns,
+            "PHONE": ReportColumn("Phone", "phone", "Activity.Who.Phone", "Who.Phone"),
+            "WHO_NAME": ReportColumn("Name", "string", "Activity.Who.Name", "Who.Name"),
+            "WHO_ID": ReportColumn("Name ID", "id", "Activity.WhoId", "WhoId"),
+        },
+    )
+    for number, person in enumerate((lead(1), contact(2))):
+        told = {"Name": person["Name"], "Phone": person["Phone"]}
+        org.add("Task", {"Id": record_id("00T", number), "Subject": "Call", "Who": told, "WhoId": person["Id"], "Owner": person["Owner"], "OwnerId": "…"})
+    assert read(source, wanted("report", org.save(report(kind, shown)))).ids == [record_id("00Q", 1), record_id("003", 2)]
+
+
 def test_a_person_account_is_its_contact_and_a_company_nobody(org: SalesforceOrg, source: Source) -> None:
     """The contact's id comes out of the report where its type has it, else out of a query."""
     for number, person in enumerate((record_id("003", 7), None)):
@@ -162,6 +181,17 @@ def test_a_person_is_found_by_what_is_in_the_columns(org: SalesforceOrg, source:
     reading = read(source, wanted("report", org.save(report(kind, ("X_OWNER", "X_FIRST_NAME", "X_LAST_NAME", "X_PHONE")))))
     assert reading.ids == [record_id("00Q", 1), record_id("00Q", 2)]
     assert reading.members[0].phones[0].number == "+14155550001"
+    assert reading.members[0].name == "Lea Lead 1"
+
+
+def test_a_name_is_what_links_to_who_is_meant(org: SalesforceOrg, source: Source) -> None:
+    """In a type that tells nothing, with ids of 15 characters: neither the manager's name nor the owner's."""
+    boss = contact(9)
+    org.add("Contact", *(contact(number, Short=record_id("003", number)[:15], ReportsTo=boss, ReportsToId=boss["Id"]) for number in (1, 2)))
+    kind = ReportType("ContactList", "Contact", {**CONTACTS.columns, "CONTACT_ID": ReportColumn("Contact ID", "id", "", "Short")})
+    shown = ("X_CONTACT_ID", "X_OWNER_FULL_NAME", "X_REPORTS_TO", "X_FIRST_NAME", "X_LAST_NAME", "X_PHONE1")
+    reading = read(source, wanted("report", org.save(report(nameless(kind), shown))))
+    assert [(member.id, member.name) for member in reading.members] == [(record_id("003", number), f"Cora Contact {number}") for number in (1, 2)]
 
 
 def test_an_id_column_is_added_where_nothing_else_is_known(org: SalesforceOrg, source: Source) -> None:
