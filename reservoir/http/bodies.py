@@ -1,11 +1,11 @@
 """What the service is asked with: one model for each body. They validate the requests, and the OpenAPI document is made from them."""
 
 from functools import cache
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
 import phonenumbers
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from reservoir.domain import ids
 from reservoir.domain.claims import COUNT_MAX, HOLD_SECONDS_MAX, HOLD_SECONDS_MIN, NOTE_MAX, WAIT_SECONDS_MAX, DialingMode, Mode
@@ -14,6 +14,15 @@ from reservoir.domain.reservation_timeout import MAX_DURATION, Unit
 from reservoir.domain.settings import Scope
 from reservoir.integrations.base import integrations
 from reservoir.integrations.salesforce import refuses_query
+
+
+class WithinError(InvalidError):
+    """A part of the value is what is wrong. **Shape**: ``at`` is the pointer to it, from the value on."""
+
+    def __init__(self, at: str, message: str) -> None:
+        super().__init__(message)
+        self.at = at
+
 
 Opaque = Annotated[str, AfterValidator(ids.opaque)]
 """A rep, a session or a prospect id."""
@@ -198,6 +207,10 @@ class Columns(Body):
     time_zone: Name | None = None
 
 
+def _brief(value: str | None) -> str:
+    return "nothing" if value is None else repr(value[:80])
+
+
 def _source_kind(name: str) -> str:
     kinds = [kind for integration in integrations().values() for kind in integration.kinds]
     if name not in kinds:
@@ -209,9 +222,18 @@ class Source(Body):
     """Where a list's members come from: a record of the CRM by its id, or, for ``soql``, a query."""
 
     kind: Annotated[str, AfterValidator(_source_kind)]
-    id: Name | None = None
-    query: Annotated[str, Field(min_length=1, max_length=20_000)] | None = None
+    id: Name | None = Field(default=None, validate_default=True)
+    query: Annotated[str, Field(min_length=1, max_length=20_000)] | None = Field(default=None, validate_default=True)
     columns: Columns | None = None
+
+    @field_validator("id", "query")
+    @classmethod
+    def _id_or_query(cls, value: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")
+        wanted = "query" if kind == "soql" else "id"
+        if kind is None or (value is not None) == (info.field_name == wanted):
+            return value
+        raise InvalidError(f"a {kind} source has {'a query and no id' if wanted == 'query' else 'an id and no query'}, found {_brief(value)}")
 
     @field_validator("query")
     @classmethod
@@ -219,14 +241,6 @@ class Source(Body):
         if value is not None and info.data.get("kind") == "soql" and (why := refuses_query(value)):
             raise InvalidError(why)
         return value
-
-    @model_validator(mode="after")
-    def _id_or_query(self) -> Self:
-        if self.kind == "soql" and (self.query is None or self.id is not None):
-            raise InvalidError("a soql source has a query and no id")
-        if self.kind != "soql" and (self.id is None or self.query is not None):
-            raise InvalidError(f"a {self.kind} source has an id and no query")
-        return self
 
 
 class SyncPlan(Body):
@@ -262,7 +276,7 @@ class ListFields(Body):
         elif value is None:
             raise InvalidError(f"a {integration} list needs a source")
         elif value.kind not in (kinds := integrations()[integration].kinds):
-            raise InvalidError(f"expected one of {', '.join(kinds)}, found {value.kind}")
+            raise WithinError("/kind", f"expected one of {', '.join(kinds)}, found {value.kind}")
         return value
 
     @field_validator("sync")
@@ -270,7 +284,7 @@ class ListFields(Body):
     def _one_page(cls, value: SyncPlan, info: ValidationInfo) -> SyncPlan:
         source = info.data.get("source")
         if value.fetch == "first_page" and (source is None or source.kind != "report"):
-            raise InvalidError("first_page is for reports alone")
+            raise WithinError("/fetch", "first_page is for reports alone")
         return value
 
 

@@ -15,7 +15,7 @@ from reservoir.http.bodies import CreateList, ListFields
 from reservoir.http.connections import broke_off
 from reservoir.http.finding import find_list
 from reservoir.http.problems import ProblemError, required
-from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
+from reservoir.http.visit import Answer, Route, Visit, etag, page_answer
 from reservoir.storage.lists import ListedMember
 from reservoir.sync.imports import BrokenOffError, Content
 
@@ -55,7 +55,7 @@ async def patch_list(visit: Visit, patch: object) -> Answer | Refused:
     while True:
         before = required(await visit.services.lists.get(visit.org, list_id)).definition
         told = _told(before)
-        body = validated(ListFields, merge_patch({"integration": before.integration, **told}, _without_integration(patch)))
+        body = visit.patched(ListFields, {"integration": before.integration, **told}, patch, fixed="integration")
         visit.require_match(etag(told))
         changed = await visit.services.lists.change(visit.org, before, _definition(list_id, body), visit.by)
         if isinstance(changed, Refused):
@@ -138,13 +138,6 @@ def _definition(list_id: str, body: ListFields) -> ListDefinition:
 
 def _told(definition: ListDefinition) -> dict[str, object]:
     return {"name": definition.name, "source": definition.source, "sync": definition.sync}
-
-
-def _without_integration(patch: object) -> object:
-    """A list's integration is what it is: naming it in a patch is an unknown field."""
-    if isinstance(patch, dict) and "integration" in patch:
-        raise ProblemError.invalid([{"pointer": "/integration", "detail": "unknown field"}])
-    return patch
 
 
 _PUNCTUATION = str.maketrans("", "", " ().-/")

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict, TypeVar, cast
+from typing import TypedDict, TypeVar
 
 import orjson
 from aiohttp import web
@@ -49,11 +49,6 @@ class ProblemError(Exception):
         detail = "; ".join(f"{error.get('pointer') or error.get('parameter') or 'the body'}: {error['detail']}" for error in errors[:3])
         more = f" (and {len(errors) - 3} more)" if len(errors) > 3 else ""
         return cls("invalid-request", f"{detail}{more}", headers=None, errors=list(errors))
-
-    @property
-    def errors(self) -> Sequence[FieldError]:
-        """The bad fields that it names."""
-        return cast("Sequence[FieldError]", self.facts.get("errors", []))
 
     def told(self) -> dict[str, object]:
         """The problem as its members."""

@@ -2,12 +2,11 @@
 
 import orjson
 
-from reservoir.domain import ids
-from reservoir.domain.refusals import InvalidError, Refused
+from reservoir.domain.refusals import Refused
 from reservoir.domain.times import rfc3339
-from reservoir.http.finding import find_list
-from reservoir.http.problems import ProblemError
+from reservoir.http.finding import find_integration, find_list
 from reservoir.http.visit import Answer, Route, Visit, page_answer
+from reservoir.integrations.base import integrations
 from reservoir.storage.removals import Removal
 
 
@@ -24,17 +23,16 @@ async def list_removals(visit: Visit, _: None) -> Answer | Refused:
 async def restore(visit: Visit, _: None) -> Answer | Refused:
     """The undoing of a remove: the rep may be handed the prospect from that list again."""
     list_id = visit.list_id()
-    try:
-        integration, prospect = visit.integration(), visit.prospect()
-    except ProblemError as problem:
-        if problem.slug == "integration-not-found":  # the list that the path names is looked for first
-            await find_list(visit)
-        raise
-    try:
-        rep = ids.opaque(visit.part("rep"))
-    except InvalidError as error:
-        raise ProblemError.invalid([{"parameter": "rep", "detail": str(error)}]) from None
-    return await visit.services.removals.restore(visit.org, list_id, rep, integration, prospect, visit.by) or Answer(None, 204)
+    if visit.part("integration") not in integrations():
+        await _find(visit)
+    told = await visit.services.removals.restore(visit.org, list_id, visit.part("rep"), visit.integration(), visit.prospect(), visit.by)
+    return told or Answer(None, 204)
+
+
+async def _find(visit: Visit) -> None:
+    """The list that the path names is looked for first. **Raises**: ProblemError (``list-not-found``, ``integration-not-found``)."""
+    await find_list(visit)
+    await find_integration(visit)
 
 
 def _told(removal: Removal) -> dict[str, object]:
@@ -66,7 +64,7 @@ ROUTES = (
         restore,
         "admin",
         "Undo a remove",
-        find=find_list,
+        find=_find,
         status=204,
         problems=("list-not-found", "integration-not-found", "removal-not-found"),
     ),

@@ -5,20 +5,22 @@ import hmac
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
 
 from reservoir import metrics
-from reservoir.domain.refusals import Refused
+from reservoir.domain import ids
+from reservoir.domain.refusals import InvalidError, Refused
 from reservoir.domain.settings import ApiKey
 from reservoir.http.connections import broke_off
 from reservoir.http.problems import FieldError, ProblemError
 from reservoir.http.query import not_utf8, read_query
 from reservoir.http.strict_json import MalformedJsonError, parse
 from reservoir.http.visit import IDEMPOTENCY_KEY_MOST, Answer, Route, Visit, validated
+from reservoir.integrations.base import integrations
 from reservoir.storage.claims import UnknownOutcomeError
 from reservoir.storage.names import random_name
 from reservoir.storage.orgs import Org, StaleError
@@ -78,7 +80,7 @@ async def _handled(visit: Visit, route: Route) -> Answer | web.StreamResponse:
     errors += _path_errors(visit.request, route) + _header_errors(visit, route)
     try:
         body = await _body(visit, route, errors)
-        answer = await route.handle(replace(visit, query=query), body)
+        answer = await route.handle(replace(visit, query=query, errors=errors), body)
         if isinstance(answer, Refused):
             raise ProblemError.of(answer)
     except ProblemError as problem:
@@ -101,8 +103,21 @@ async def visit_of(request: web.Request) -> Visit | None:
 
 
 def _path_errors(request: web.Request, route: Route) -> list[FieldError]:
+    """What no id in the path can be. What is no list's, claim's, key's or integration's id is one that names nothing."""
     parts = zip(route.path.split("/"), request.rel_url.raw_path.split("/"), strict=False)
-    return [{"parameter": name[1:-1], "detail": wrong} for name, part in parts if name.startswith("{") and (wrong := not_utf8(part))]
+    named = ((name[1:-1], part) for name, part in parts if name.startswith("{"))
+    return [{"parameter": name, "detail": wrong} for name, part in named if (wrong := not_utf8(part) or _no_id(name, request.match_info))]
+
+
+def _no_id(name: str, path: Mapping[str, str]) -> str | None:
+    integration = integrations().get(path.get("integration", ""))
+    read = {"rep": ids.opaque, "session": ids.opaque, "prospect": integration.prospect_id if integration else None}.get(name)
+    try:
+        if read is not None:
+            read(path[name])
+    except InvalidError as error:
+        return str(error)
+    return None
 
 
 def _header_errors(visit: Visit, route: Route) -> list[FieldError]:
@@ -128,15 +143,12 @@ async def _authenticated(services: Services, request: web.Request) -> tuple[Org,
 
 async def _body(visit: Visit, route: Route, errors: list[FieldError]) -> Any:
     """The body, validated; for a patch, its JSON value. **Raises**: ProblemError, which names what else is wrong with the request, too."""
-    body: Any = None if route.body is None else await _json(visit.request, route)
-    if route.body is not None and not route.patch:
-        try:
-            body = validated(route.body, body)
-        except ProblemError as problem:
-            raise ProblemError.invalid([*errors, *problem.errors]) from None
+    if route.body is not None:
+        body = await _json(visit.request, route)
+        return body if route.patch else validated(route.body, body, errors=errors)
     if errors:
         raise ProblemError.invalid(errors)
-    return body
+    return None
 
 
 async def _json(request: web.Request, route: Route) -> object:

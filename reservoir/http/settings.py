@@ -7,7 +7,7 @@ from reservoir.domain.reservation_timeout import ReservationTimeout
 from reservoir.domain.settings import MultiRepDialing
 from reservoir.http import answers, bodies
 from reservoir.http.finding import find_integration, find_key
-from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
+from reservoir.http.visit import Answer, Route, Visit, etag, page_answer
 from reservoir.integrations.base import integrations
 from reservoir.integrations.source import CrmError, PassingError, WaitError
 
@@ -47,7 +47,7 @@ async def patch_multi_rep_dialing(visit: Visit, patch: object) -> Answer:
     integration = visit.integration()
     before = visit.org.settings[integration]
     told = {"enabled": before.enabled, "reservation_timeout": {"unit": before.timeout.unit, "duration": before.timeout.duration}}
-    body: bodies.MultiRepDialing = validated(bodies.MultiRepDialing, merge_patch(told, patch))
+    body: bodies.MultiRepDialing = visit.patched(bodies.MultiRepDialing, told, patch)
     visit.require_match(etag(answers.multi_rep_dialing(before)))
     timeout = ReservationTimeout(body.reservation_timeout.unit, body.reservation_timeout.duration)
     setting = MultiRepDialing(enabled=body.enabled, timeout=timeout)
@@ -63,7 +63,7 @@ async def get_org(visit: Visit, _: None) -> Answer:
 async def patch_org(visit: Visit, patch: object) -> Answer:
     """A change to the org, for attempts from now on."""
     told = answers.org(visit.org.profile)
-    body: bodies.OrgAsPatched = validated(bodies.OrgAsPatched, merge_patch(told, patch), told)
+    body: bodies.OrgAsPatched = visit.patched(bodies.OrgAsPatched, told, patch, told)
     visit.require_match(etag(told))
     profile = replace(visit.org.profile, name=body.name, time_zone=body.time_zone, phone_region=body.phone_region)
     await visit.services.settings.set_profile(visit.org, profile, visit.by)

@@ -1,7 +1,7 @@
 """A visit: one request on its way through, once it is known whose it is."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +46,8 @@ class Visit:
     key: ApiKey
     renew: "Callable[[], Awaitable[Visit]]"
     query: Query = field(default_factory=Query)
+    errors: Sequence[FieldError] = ()
+    """What is wrong with a patch's request besides its body, which only the handler can judge."""
 
     @property
     def by(self) -> str:
@@ -77,12 +79,18 @@ class Visit:
         return name
 
     def prospect(self) -> str:
-        """The canonical id of the prospect that the path names. **Raises**: ProblemError for an id that the integration can not have."""
-        integration = self.integration()
-        try:
-            return integrations()[integration].prospect_id(self.part("prospect"))
-        except InvalidError as error:
-            raise ProblemError.invalid([{"parameter": "prospect", "detail": str(error)}]) from None
+        """The canonical id of the prospect that the path names, which was found to be one. **Raises**: ProblemError (``integration-not-found``)."""
+        return integrations()[self.integration()].prospect_id(self.part("prospect"))
+
+    def patched(self, model: type[BaseModel], target: object, patch: object, context: object = None, fixed: str = "") -> Any:
+        """What a patch makes of its target, held against the model. **Raises**: ProblemError that names every bad field of the request, and ``fixed``, a member
+        that is what it is, where the patch names it.
+        """
+        errors = [*self.errors]
+        if isinstance(patch, dict) and fixed in patch:
+            patch = {name: value for name, value in patch.items() if name != fixed}
+            errors.append({"pointer": f"/{fixed}", "detail": "unknown field"})
+        return validated(model, merge_patch(target, patch), context, errors)
 
     def idempotency_key(self) -> str | None:
         """The caller's idempotency key, or None."""
@@ -104,12 +112,15 @@ def page_answer(items: list[Any], after: object | None) -> Answer:
     return Answer({"items": items, "next_cursor": None if after is None else cursor_text(after)})
 
 
-def validated(model: type[BaseModel], value: object, context: object = None) -> Any:
-    """A body held against its model. **Raises**: ProblemError that names every bad field."""
+def validated(model: type[BaseModel], value: object, context: object = None, errors: Sequence[FieldError] = ()) -> Any:
+    """A body held against its model; ``errors`` is what else is wrong. **Raises**: ProblemError that names every bad field."""
     try:
-        return model.model_validate(value, context=context)
+        body = model.model_validate(value, context=context)
     except ValidationError as error:
-        raise ProblemError.invalid([_field_error(one) for one in error.errors(include_url=False, include_context=False)]) from None
+        raise ProblemError.invalid([*errors, *(_field_error(one) for one in error.errors(include_url=False))]) from None
+    if errors:
+        raise ProblemError.invalid(errors)
+    return body
 
 
 def merge_patch(target: object, patch: object) -> object:
@@ -167,6 +178,7 @@ class Route:
 
 def _field_error(error: Any) -> FieldError:
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"] if part != "[key]")
+    pointer += getattr(error.get("ctx", {}).get("error"), "at", "")
     detail = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         detail = "missing"

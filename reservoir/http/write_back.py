@@ -9,7 +9,7 @@ from reservoir.http import write_back_bodies
 from reservoir.http.answers import backlog, run_error, time
 from reservoir.http.bodies import Empty
 from reservoir.http.finding import find_integration
-from reservoir.http.visit import Answer, Route, Visit, etag, merge_patch, page_answer, validated
+from reservoir.http.visit import Answer, Route, Visit, etag, page_answer
 from reservoir.integrations.base import integrations
 from reservoir.storage.settings import told_write_back
 from reservoir.storage.write_back import Job
@@ -27,8 +27,7 @@ async def patch_write_back(visit: Visit, patch: object) -> Answer:
     """A change to the setting, for attempts and dispositions from now on. A part that is not named stays; the whole is checked."""
     integration = visit.integration()
     before = visit.org.write_back[integration]
-    merged = merge_patch(told_write_back(before), patch)
-    body: write_back_bodies.WriteBack = validated(write_back_bodies.WriteBack, merged, {"integration": integration})
+    body: write_back_bodies.WriteBack = visit.patched(write_back_bodies.WriteBack, told_write_back(before), patch, {"integration": integration})
     visit.require_match(etag(_told(before)))
     dispositions = {outcome: Mapped(dict(one.fields), one.remove, one.call_outcome) for outcome, one in body.dispositions.items()}
     called, setting = f"{visit.key.name} ({visit.key.id})", WriteBack(body.log_calls, dispositions)

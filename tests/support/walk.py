@@ -95,13 +95,14 @@ def in_order(last: frozenset[str] = frozenset({"erase_prospect", "delete_list", 
     return sorted(ROUTES, key=lambda route: name_of(route) in last)
 
 
-async def ask(caller: Caller, route: Route, named: Named, **how: Any) -> Told:
-    """The good request of a route, asked by somebody."""
+async def ask(caller: Caller, route: Route, named: Named, query: Mapping[str, str] | None = None, **how: Any) -> Told:
+    """The good request of a route, asked by somebody; ``query`` is asked, too."""
     request = REQUESTS[name_of(route)](named)
     path = route.path
     for name, value in asdict(named).items():
         path = path.replace(f"{{{name}}}", path_part(value))
-    path += f"?{urlencode(request.query)}" if request.query else ""
+    asked = {**request.query, **(query or {})}
+    path += f"?{urlencode(asked)}" if asked else ""
     data = request.data if request.body is NO_JSON else json.dumps(request.body).encode()
     headers = {} if data is None else {"Content-Type": request.content or "application/json"}
     return await caller(route.method, path, data=data, headers=headers, **how)

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from reservoir.http.routes import ROUTES
 from tests.support.commands import Commands
-from tests.support.service import ANA, NO_JSON, App, Caller, csv_of, kept
+from tests.support.service import ANA, App, Caller, csv_of, kept
+from tests.support.walk import Named, ask
 
 CLAIM = "/v1/claims"
 GOOD: dict[str, Any] = {"prospect": {"integration": "csv", "id": "p1"}, **ANA, "mode": "power"}
@@ -174,17 +176,35 @@ async def test_json_by_any_spelling(admin: Caller, content: str) -> None:
     assert (await send(admin, json.dumps(GOOD).encode(), content=content)).status == 201
 
 
-async def test_unknown_parameters_are_refused_everywhere(admin: Caller) -> None:
-    """A query parameter that the route has not is a 422 that names it, on every kind of route."""
+async def test_unknown_parameters_are_refused_everywhere(admin: Caller, client: Commands) -> None:
+    """A query parameter that the route has not is a 422 that names it, on every route, and nothing is done."""
     await admin.make_list("West", ["p1"])
-    claim = (await admin.claim_one("c-1", hold_seconds=600)).json
-    for method, path in (
-        ("GET", "/v1/org"), ("GET", "/v1/lists/west"), ("GET", f"/v1/claims/{claim['id']}"), ("GET", "/v1/integrations"), ("DELETE", "/v1/lists/west"),
-        ("POST", f"/v1/claims/{claim['id']}/release"), ("PATCH", "/v1/org"), ("GET", "/v1/lists/west/members"), ("GET", "/v1/lists/west/sync"),
-    ):  # fmt: skip
-        (await admin(method, f"{path}?dry_run=true&a", {} if method in {"POST", "PATCH"} else NO_JSON)).invalid("dry_run", "a")
-    assert (await admin.counts("west"))["members"] == 1
-    assert (await admin.get(f"/v1/claims/{claim['id']}")).json["state"] == "held"
+    claim = (await admin.claim_one("p1", hold_seconds=600)).json
+    key = (await admin.post("/v1/api-keys", {"name": "a key", "scopes": ["read"]}, 201)).json["id"]
+    before = kept(client)
+    for route in ROUTES:
+        (await ask(admin, route, Named(claim=claim["id"], key=key), {"dry_run": "true", "a": ""})).invalid("dry_run", "a")
+    assert kept(client) == before
+
+
+async def test_every_bad_part_is_named_at_once(admin: Caller, client: Commands) -> None:
+    """What is wrong in path, query, header and body is in one answer, of a patch too, and nothing is done."""
+    await admin.make_list("West", ["p1"])
+    before = kept(client)
+    for path, body, where in (
+        ("/v1/lists/west", {"name": "", "integration": "csv"}, ("/name", "/integration")),
+        ("/v1/org", {"id": "x", "time_zone": "Mars"}, ("/id", "/time_zone")),
+        ("/v1/integrations/csv/multi-rep-dialing", {"enabled": 1}, ("/enabled",)),
+        ("/v1/integrations/csv/write-back", {"log_calls": True, "x": 1}, ("/log_calls", "/x")),
+    ):
+        (await admin.patch(f"{path}?a=1", body, if_match='"stale"')).invalid("a", *where)
+        (await admin.patch(f"{path}?a=1", {}, if_match='"stale"')).invalid("a")
+    (await admin.post("/v1/lists/west/claims?a=1", {**ANA, "mode": "power", "count": 2}, Idempotency_Key="")).invalid("a", "Idempotency-Key", "/count")
+    (await admin.post("/v1/sessions/%00/end?a=1", {"b": 1})).invalid("session", "a", "/b")
+    (await admin.get("/v1/reservations/hubspot/07?a=1", 422)).invalid("prospect", "a")
+    (await admin("DELETE", "/v1/lists/west/removals/%00/hubspot/07?a=1")).invalid("rep", "prospect", "a")
+    (await admin("DELETE", "/v1/lists/west/removals/%00/pipedrive/07?a=1")).refused(404, "integration-not-found")
+    assert kept(client) == before
 
 
 # The order of refusals
