@@ -76,7 +76,7 @@ def _read(path: Path) -> DialerRecord:
             try:
                 told.tell(number, orjson.loads(line))
             except orjson.JSONDecodeError:
-                raise click.UsageError(f"line {number} of {path}: expected a claim as JSON, found {line[:40].decode(errors='replace')!r}") from None
+                raise click.UsageError(f"line {number} of {path}: expected a claim as JSON, found {line.strip()[:40].decode(errors='replace')!r}") from None
             except InvalidError as error:
                 raise click.UsageError(f"line {number} of {path}: {error}") from None
     return told

@@ -102,7 +102,7 @@ def test_a_double_dial_in_the_store_is_told(house: tuple[Service, EngineProcess,
     ("content", "said"),
     [
         (b'{"id": "a"}\n', "Line 1 of told.ndjson: prospect: expected an object"),
-        (b"\n\nnot JSON\n", "Line 3 of told.ndjson: expected a claim as JSON"),
+        (b"\n\nnot JSON\n", "Line 3 of told.ndjson: expected a claim as JSON, found 'not JSON' ("),
         (b"\xff\n", "Line 1 of told.ndjson: expected a claim as JSON"),
         (b"[]\n", "Line 1 of told.ndjson: expected a claim"),
     ],
