@@ -9,7 +9,7 @@ from reservoir.storage.orgs import OrgStore
 from tests.support.builders import Bench
 from tests.support.commands import Commands
 from tests.support.scripted import Script, working
-from tests.support.service import App, Caller, at, ids_of
+from tests.support.service import App, Caller, at, ids_of, kept
 
 HUBSPOT = "/v1/integrations/hubspot/write-back"
 CSV = "/v1/integrations/csv/write-back"
@@ -208,6 +208,18 @@ async def test_a_retry_makes_it_due_again_and_ends_a_pause(left: Caller, client:
     assert (await left.get(HUBSPOT)).json["write_back"] == {"pending": 4, "oldest_at": "1970-01-01T00:00:01.000Z", "failed": 0}
     assert (await left.get(f"{HUBSPOT}/failures")).json["items"] == []
     (await left.post("/v1/integrations/pipedrive/write-back/retry", {}, 404)).refused(404, "integration-not-found")
+
+
+async def test_r17_what_another_org_has_to_write_is_nobody_elses(left: Caller, app: App, client: Commands) -> None:
+    """R17: neither what is left nor what was refused is seen or tried again by the key of another org, and a cursor of one opens nothing of the other."""
+    cursor = (await left.get(f"{HUBSPOT}/failures?limit=1")).json["next_cursor"]
+    before = {key: entry for key, entry in kept(client).items() if "{acme}" in key}
+    globex = await app.org("globex")
+    assert (await globex.get(HUBSPOT)).json["write_back"] == NOTHING_LEFT
+    for query in ("", f"?cursor={cursor}", "?limit=1"):
+        assert (await globex.get(f"{HUBSPOT}/failures{query}")).json == {"items": [], "next_cursor": None}
+    assert (await globex.post(f"{HUBSPOT}/retry", {}, 202)).json == {"retrying": 0}
+    assert {key: entry for key, entry in kept(client).items() if "{acme}" in key} == before
 
 
 async def test_nothing_of_a_sandbox_org_goes_anywhere(app: App) -> None:
