@@ -331,6 +331,9 @@ def test_a_list_that_runs_low_is_refilled(bench: Bench) -> None:
     reply = bench.take_sync("t2", "y")
     assert (reply[0], reply[3]) == ("none", 1)
     assert bench.changes(before) == {"refilling[leads]": reply[1]}
+    bench.server("ZADD", bench.key("refilling"), 0, "east")
+    assert bench.take_sync("t2", "y")[0] == "none"
+    assert "east" not in bench.snapshot()[bench.key("refilling")].value, "a list without a source was never to be refilled"
     held = bench.take("leads", hold_ms=30_000)
     bench.age(f"salesforce:{held.prospect}", 30_001)
     assert bench.take_sync("t2", "y")[0] == "none", "the hold is past, though nobody has settled it"
@@ -338,6 +341,18 @@ def test_a_list_that_runs_low_is_refilled(bench: Bench) -> None:
     reply = bench.take_sync("t2", "y")
     assert reply[:4:2] == ["taken", "leads"]
     assert run(bench)["id"] == "y"
+
+
+def test_a_list_that_runs_low_before_its_time_waits_for_it(bench: Bench) -> None:
+    """However low it is, and wherever it stands among those to be looked at: its place there is put right."""
+    bench.ask("leads", "r1")
+    bench.take_sync("t1")
+    bench.finish("leads", "r1 t1")
+    right = bench.snapshot()[bench.key("refilling")].value
+    assert right["leads"] > run(bench)["started_at"]
+    bench.server("ZADD", bench.key("refilling"), 0, "leads")
+    assert bench.take_sync("t2")[0] == "none"
+    assert bench.snapshot()[bench.key("refilling")].value == right
 
 
 def test_a_broken_list_keeps_no_other_waiting(bench: Bench) -> None:
@@ -507,6 +522,26 @@ def test_a_done_run_plans_the_next(bench: Bench) -> None:
         pauses.append(state[bench.key("refilling")].value["leads"] - run(bench)["started_at"])
         assert state[bench.key("list:leads")].value["pause"] == pauses[-1]
     assert [pause // MINUTE_MS for pause in pauses] == [5, 10, 20, 40, 60, 60, 5]
+
+
+def test_while_many_leave_their_run_is_held(bench: Bench) -> None:
+    """With each chunk; at the end where its source went on is forgotten."""
+    bench.ask("leads", "r1")
+    bench.take_sync("t1")
+    bench.page("leads", "r1 t1", 0, [f"a{number}" for number in range(100)], known={"cursor": "{}"})
+    bench.page("leads", "r1 t1", 1, ["b"])
+    bench.finish("leads", "r1 t1")
+    assert "cursor" not in run(bench)
+    bench.ask("leads", "r2")
+    bench.take_sync("t2")
+    older(bench, 5_000)
+    reply = bench.finish("leads", "r2 t2")
+    now = reply[1]
+    assert reply == ["leaving", now, 100]
+    assert (run(bench)["held"], run(bench)["lease"]) == (now + 8_000, now + 60_000)
+    assert bench.snapshot()[bench.key("due")].value == {"leads": now + 8_000}
+    assert bench.finish("leads", "r2 t2")[0] == "done"
+    assert run(bench)["left"] == 101
 
 
 def test_a_source_that_was_not_ready_is_asked_again_in_a_minute(bench: Bench) -> None:

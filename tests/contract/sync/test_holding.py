@@ -82,6 +82,7 @@ async def test_a_run_that_is_lost_meanwhile_ends_though_its_call_goes_on(desk: D
     await await_until(lambda: script.asked == [0], "the call is under way")
     desk.client("HSET", desk.org.prefix + "list:leads:sync", "token", "another's")
     await slow.worker.idle()
+    assert script.closed == 0, "the call is under way still"
     gate.set()
     await await_until(lambda: script.closed == 1, "the source is closed when its call has ended")
     assert (desk.order(), field(desk, "token")) == ([], "another's")

@@ -408,7 +408,7 @@ async def test_another_source_ends_the_run(desk: Desk) -> None:
     await desk.create()
     await desk.ask()
     gate = threading.Event()
-    script = Script([["a"], ["b"]], gates={1: gate})
+    script = Script([["a"], ["b"], ["c"]], gates={1: gate})
     worker = desk.worker(script)
     await worker.worker.turn(worker.stop)
     await await_until(lambda: desk.order() == ["a"], "the first page is in")
@@ -420,6 +420,7 @@ async def test_another_source_ends_the_run(desk: Desk) -> None:
     failed = await desk.sync()
     assert failed.error is not None
     assert (failed.state, failed.error["type"], desk.order()) == ("failed", "source-changed", ["a"])
+    assert script.asked == [0, 1], "nothing more is asked of a CRM for nobody"
 
 
 async def test_a_deleted_list_ends_its_run(desk: Desk) -> None:
