@@ -1,7 +1,6 @@
 """Syncs at the store: a run begins, brings its pages, and ends. Each step is written only while the run is still the list's run."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
@@ -129,29 +128,21 @@ class SyncStore:
             await tidy(self._orgs, org)
         return None
 
-    async def finish(
-        self,
-        org: Org,
-        list_id: str,
-        sync_id: str,
-        *,
-        truncated: bool = False,
-        complete: bool = True,
-        breathe: Callable[[float], Awaitable[object]] | None = None,
-    ) -> Refused | None:
-        """Ends a run whose source was read whole: members that it did not bring leave the list, if it was ready (``complete``).
+    async def finish(self, org: Org, list_id: str, sync_id: str) -> Refused | None:
+        """Ends a run whose source was read whole: members that it did not bring leave the list."""
+        ended: Refused | bool = False
+        while ended is False:
+            ended = await self.finish_some(org, list_id, sync_id)
+        return ended if isinstance(ended, Refused) else None
 
-        ``breathe`` is waited for between two steps, and told how long (s) the first of them took.
+    async def finish_some(self, org: Org, list_id: str, sync_id: str, *, truncated: bool = False, complete: bool = True) -> Refused | bool:
+        """One step to the end of a run whose source was read whole: up to 100 members that it did not bring leave the list, if it was ready (``complete``).
+
+        True: it has ended. False: more are to leave; call again.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            begun_s = loop.time()
-            reply = await self._orgs.write("finish_sync", org, list_id, sync_id, _lease_ms(sync_id), int(truncated), int(complete), HOLD_MS)
-            await tidy(self._orgs, org)
-            if reply[0] != b"leaving":
-                return None if reply[0] == b"done" else _lost(reply[0])
-            if breathe is not None:
-                await breathe(loop.time() - begun_s)
+        reply = await self._orgs.write("finish_sync", org, list_id, sync_id, _lease_ms(sync_id), int(truncated), int(complete), HOLD_MS)
+        await tidy(self._orgs, org)
+        return reply[0] == b"done" if reply[0] in {b"done", b"leaving"} else _lost(reply[0])
 
     async def fail(self, org: Org, list_id: str, sync_id: str, error: Mapping[str, object]) -> Refused | None:
         """Ends a run that broke off. Everybody stays in, and what came stands."""

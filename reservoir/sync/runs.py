@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 import orjson
 
@@ -33,11 +33,13 @@ STEP_MOST = 50
 """How many members one step of a run brings: so long as the store takes for them (2 ms), a claim may wait."""
 
 BREATH_MOST_S = 0.1
-"""How long a run at most lets the store to the claims after each of its steps. It is as long as the step took, so half of the store's time is theirs."""
+"""How long at most the store is let to the claims after each step. It is as long as the step took, so half of the store's time is theirs."""
 
 BAD_STATUS = 502
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 class _LostError(Exception):
@@ -48,14 +50,23 @@ class Run:
     """One run that this worker has taken, until it has ended, waits, or is left to another worker."""
 
     def __init__(
-        self, orgs: OrgStore, syncs: SyncStore, connections: Connections, org_id: str, taken: TakenRun, pauses_s: tuple[float, ...] = PAUSES_S
+        self,
+        orgs: OrgStore,
+        syncs: SyncStore,
+        connections: Connections,
+        org_id: str,
+        taken: TakenRun,
+        pauses_s: tuple[float, ...],
+        turns: asyncio.Lock,
     ) -> None:
+        """``turns``: of all the worker's runs, so that half of the store's time is the claims', however many lists are synced at once."""
         self._orgs = orgs
         self._syncs = syncs
         self._connections = connections
         self._org_id = org_id
         self._taken = taken
         self._pauses_s = pauses_s
+        self._turns = turns
         self._number = taken.page
         self._cursor = taken.cursor
         self._tries = 0
@@ -139,7 +150,8 @@ class Run:
         finally:
             reading.close()
         ended = {"truncated": page.truncated, "complete": page.complete}
-        await self._tell(lambda org: self._syncs.finish(org, taken.list, str(taken), **ended, breathe=partial(_breathe, stop=stop)))
+        while not await self._step(lambda org: self._syncs.finish_some(org, taken.list, str(taken), **ended), stop):
+            pass
         log.info("a sync is done", extra=self._of)
 
     async def _bring(self, page: Page, stop: asyncio.Event) -> None:
@@ -154,9 +166,7 @@ class Run:
             told = (rejected, len(page.rejected), known) if last else ([], 0, {})
             self._number += 1
             number = self._number
-            begun_s = asyncio.get_running_loop().time()
-            await self._tell(lambda org: self._syncs.page(org, self._taken.list, str(self._taken), number, members, *told))  # noqa: B023 - called at once
-            await _breathe(asyncio.get_running_loop().time() - begun_s, stop)
+            await self._step(lambda org: self._syncs.page(org, self._taken.list, str(self._taken), number, members, *told), stop)  # noqa: B023 - called at once
         if page.cursor is not None:
             self._cursor = page.cursor
         self._tries = 0
@@ -171,10 +181,20 @@ class Run:
         await self._tell(lambda org: self._syncs.fail(org, self._taken.list, str(self._taken), error))
         log.warning("a sync failed: %s", slug, extra=self._of)
 
-    async def _tell(self, tell: Callable[[Org], Awaitable[Refused | None]]) -> None:
-        """Writes a step of the run. **Raises**: _LostError where the run is not this worker's any more."""
-        if await self._orgs.ask(self._org_id, tell):
+    async def _step(self, tell: Callable[[Org], Awaitable[Answer | Refused]], stop: asyncio.Event) -> Answer:
+        """Writes a step of the run in its turn, and lets the store to others for as long as that took. **Raises**: _LostError."""
+        async with self._turns:
+            begun_s = asyncio.get_running_loop().time()
+            answer = await self._tell(tell)
+            await _breathe(asyncio.get_running_loop().time() - begun_s, stop)
+        return answer
+
+    async def _tell(self, tell: Callable[[Org], Awaitable[Answer | Refused]]) -> Answer:
+        """Writes a word of the run. **Raises**: _LostError where the run is not this worker's any more."""
+        answer = await self._orgs.ask(self._org_id, tell)
+        if isinstance(answer, Refused):
             raise _LostError
+        return answer
 
 
 def _status(status: int) -> int:

@@ -52,6 +52,7 @@ class Worker:
         self._refilling: set[str] = set()
         self._looked_ms: int | None = None
         self._runs: set[asyncio.Task[None]] = set()
+        self._turns = asyncio.Lock()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until it is told to stop, and then to the edge of each page that it is at. A store that is away is waited for."""
@@ -114,7 +115,8 @@ class Worker:
             log.exception("the syncs of the org %s cannot be looked after", org_id)
             return False
         if isinstance(taken, TakenRun):
-            task = asyncio.create_task(Run(self._orgs, self._syncs, self._connections, org_id, taken, self._pauses_s).work(stop), name=f"sync {taken.id}")
+            run = Run(self._orgs, self._syncs, self._connections, org_id, taken, self._pauses_s, self._turns)
+            task = asyncio.create_task(run.work(stop), name=f"sync {taken.id}")
             self._runs.add(task)
             task.add_done_callback(self._runs.discard)
             return True

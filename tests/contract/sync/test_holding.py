@@ -217,6 +217,7 @@ async def test_a_worker_has_so_many_runs_at_once_and_takes_of_each_org_in_turn(d
     await one.worker.turn(one.stop)
     taken = await under_way(orgs, desk)
     assert [id_[:4] for id_ in taken] == ["acme", "acme", "zeta", "zeta"]
+    monkeypatch.setattr(worker, "LOOKED_BACK_MS", -worker.DAY_MS)  # nothing that was marked meanwhile reminds it
     await one.worker.turn(one.stop)
     assert await under_way(orgs, desk) == taken
     gate.set()
@@ -233,12 +234,13 @@ async def test_an_org_that_cannot_be_looked_after_keeps_no_other_waiting(
 ) -> None:
     """The log names it; one that was deleted meanwhile is no fault."""
     await orgs.create(OrgProfile("zeta", "Zeta"))
+    script = Script([["a"]])
+    one = desk.worker(script)
+    await one.once()
     await lists(orgs, desk, "zeta", 1)
     client("SET", desk.org.prefix + "due", "of the wrong type")
     for org_id in ("acme", "gone"):
         client("ZADD", keys.SYNCING, int(client("TIME")[0]) * 1_000, org_id)
-    script = Script([["a"]])
-    one = desk.worker(script)
     await one.once()
     assert script.closed == 1
     assert "the syncs of the org acme cannot be looked after" in caplog.text

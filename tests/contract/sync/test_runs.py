@@ -16,7 +16,7 @@ from reservoir.storage.syncs import TakenRun
 from reservoir.sync import runs
 from reservoir.sync.connections import Connections
 from reservoir.sync.worker import Worker
-from tests.support.desk import Desk
+from tests.support.desk import PLAN, Desk
 from tests.support.scripted import Script, person
 from tests.support.waiting import await_until
 
@@ -74,12 +74,38 @@ async def test_after_each_step_the_store_is_the_claims(desk: Desk, monkeypatch: 
     breaths = [one for one in steps if isinstance(one, float)]
     assert [one if isinstance(one, str) else "breath" for one in steps] == [
         *["import_page", "breath"] * 6,
-        "finish_sync",
+        *["finish_sync", "breath"] * 1,
         *["import_page", "breath"] * 1,
-        *["finish_sync", "breath"] * 2,
-        "finish_sync",
+        *["finish_sync", "breath"] * 3,
     ]
     assert all(0 < one <= runs.BREATH_MOST_S for one in breaths)
+
+
+async def test_the_runs_of_a_worker_take_turns_at_the_store(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many lists it syncs at once, no step comes in another's breath."""
+    seen: list[str] = []
+    write = desk.orgs.write
+
+    async def written(verb: Verb, *arguments: Any) -> Any:
+        if verb in {"import_page", "finish_sync"}:
+            seen.append("step")
+        return await write(verb, *arguments)
+
+    async def paused(for_s: float, stop: asyncio.Event) -> None:
+        del for_s, stop
+        await asyncio.sleep(0)
+        seen.append("breath")
+
+    monkeypatch.setattr(desk.orgs, "write", written)
+    monkeypatch.setattr(runs, "_pause", paused)
+    for number in range(3):
+        wanted = ListDefinition(f"l{number}", "L", "salesforce", {"kind": "report", "id": "x"}, PLAN, 0)
+        await desk.lists.create(desk.org, wanted, exact=True, by="a test")
+        await desk.syncs.ask(desk.org, wanted.id)
+    script = Script([[f"p{number}" for number in range(120)]])
+    await desk.worker(script).once()
+    assert script.closed == 3
+    assert seen == ["step", "breath"] * 3 * (3 + 1)
 
 
 async def test_a_breath_is_no_longer_than_a_step_and_none_where_the_worker_stops(monkeypatch: pytest.MonkeyPatch) -> None:
