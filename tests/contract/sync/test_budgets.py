@@ -77,3 +77,17 @@ async def test_what_the_crm_says_to_who_asks_anew_is_not_forgotten(orgs: OrgStor
     with pytest.raises(WaitError) as waits:
         await asyncio.to_thread(anew.spend, "report_runs", 100, 10)
     assert 50 < waits.value.after_s <= 60
+
+
+async def test_what_the_crm_says_after_it_was_asked_anew_holds(orgs: OrgStore, acme: Org) -> None:
+    """It is forgotten once for each thing that is spent, before the first of it; what the CRM answers then is what it says now."""
+    budgets = BudgetStore(orgs)
+    for what in ("requests", "report_runs"):
+        await budgets.hold(acme, "hubspot", what, 600)
+    anew = SharedPace(orgs, budgets, "acme", "hubspot", anew=True)
+    for what in ("requests", "report_runs"):
+        await asyncio.to_thread(anew.spend, what, 100, 10)
+    await asyncio.to_thread(anew.left, "requests", 0, 60)
+    with pytest.raises(WaitError):
+        await asyncio.to_thread(anew.spend, "requests", 100, 10)
+    await asyncio.to_thread(anew.spend, "report_runs", 100, 10)

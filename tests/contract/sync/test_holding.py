@@ -2,20 +2,25 @@
 
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from reservoir.domain.claims import Granted
 from reservoir.domain.lists import ListDefinition
 from reservoir.domain.settings import OrgProfile
-from reservoir.domain.times import SECOND_MS
+from reservoir.domain.times import DAY_MS, MINUTE_MS, SECOND_MS
 from reservoir.integrations.source import RejectedRecord, WaitError
 from reservoir.storage import keys
+from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.orgs import OrgStore
 from reservoir.storage.redis import StoreUnavailableError, open_store
 from reservoir.storage.scripts import Verb
+from reservoir.storage.settings import SettingsStore
 from reservoir.storage.syncs import HOLD_MS, NothingDue, SyncStore, TakenRun
 from reservoir.sync import reading, runs, worker
+from tests.conftest import known
 from tests.support.commands import Commands
 from tests.support.desk import PLAN, Desk
 from tests.support.engine import EngineProcess
@@ -217,7 +222,7 @@ async def test_a_worker_has_so_many_runs_at_once_and_takes_of_each_org_in_turn(d
     await one.worker.turn(one.stop)
     taken = await under_way(orgs, desk)
     assert [id_[:4] for id_ in taken] == ["acme", "acme", "zeta", "zeta"]
-    monkeypatch.setattr(worker, "LOOKED_BACK_MS", -worker.DAY_MS)  # nothing that was marked meanwhile reminds it
+    monkeypatch.setattr(worker, "LOOKED_BACK_MS", -DAY_MS)  # nothing that was marked meanwhile reminds it
     await one.worker.turn(one.stop)
     assert await under_way(orgs, desk) == taken
     gate.set()
@@ -263,6 +268,44 @@ async def test_what_changes_behind_a_worker_that_looks_is_seen(desk: Desk) -> No
     await desk.ask()
     await one.once()
     assert (await desk.sync()).state == "done"
+
+
+async def test_what_falls_due_by_itself_is_seen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that was told when to look again looks then, though nothing says that anything changed."""
+    await desk.create()
+    await desk.ask()
+    taken = await desk.syncs.take(desk.org)
+    assert isinstance(taken, TakenRun)
+    assert await desk.syncs.wait(desk.org, taken, 50, {"type": "crm-budget", "detail": "Used up.", "status": 429}) is None
+    one = desk.worker(Script([["a"]]))
+    await one.once()
+    monkeypatch.setattr(worker, "LOOKED_BACK_MS", -DAY_MS)
+
+    async def done() -> bool:
+        await one.once()
+        return (await desk.sync()).state == "done"
+
+    await await_until(done, "it goes on when it may")
+
+
+async def test_a_list_that_reps_empty_is_refilled(desk: Desk, orgs: OrgStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that knows that a list may run low looks at it whenever somebody claims in the org."""
+    await SettingsStore(orgs).set_multi_rep_dialing(desk.org, "salesforce", replace(desk.org.settings["salesforce"], enabled=True), "a test")
+    desk.org = await known(orgs, "acme")
+    await desk.create(refill_below=2)
+    script = Script([["a", "b", "c"]])
+    one = desk.worker(script)
+    for _ in range(2):
+        await one.once()
+    desk.age(5 * MINUTE_MS)
+    monkeypatch.setattr(worker, "LOOKED_BACK_MS", -DAY_MS)  # nothing that was marked when the list was made reminds it
+    await one.once()
+    assert script.opened == 1
+    for number in range(2):
+        claimed = await ClaimStore(orgs).claim_next(desk.org, "leads", Taker(f"rep-{number}", "s-1", "power", None), 1, RequestKey.of(None, "/", {}))
+        assert isinstance(claimed, Granted)
+    await one.once()
+    assert script.opened == 2
 
 
 async def test_a_taking_whose_answer_is_lost_takes_one_list(desk: Desk, server: EngineProcess) -> None:
