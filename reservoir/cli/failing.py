@@ -2,7 +2,7 @@
 
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Container
 from typing import TypeVar
 
 import click
@@ -35,14 +35,14 @@ def required(value: Wanted | Refused) -> Wanted:
     return value
 
 
-def misused(error: ValidationError, model: type[BaseModel], options: Iterable[str]) -> click.UsageError:
-    """What a model refuses, as the wrong use of an option; ``options`` are those that bear the names of the model's fields."""
+def misused(error: ValidationError, model: type[BaseModel], options: Container[str]) -> click.UsageError:
+    """What a model refuses, as the wrong use of an option; ``options`` are those that bear the names of the model's fields, or of fields in these."""
     first = error.errors(include_url=False, include_context=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     description = model.model_fields[name].description if name in model.model_fields else None
     message = f"expected {description}, found {first['input']!r}" if description else first["msg"].removeprefix("Value error, ")
-    option = f"--{name.replace('_', '-')}: " if name in options else ""
-    return click.UsageError(option + message)
+    option = next((str(part) for part in reversed(first["loc"]) if part in options), None)
+    return click.UsageError(f"--{option.replace('_', '-')}: {message}" if option else message)
 
 
 def report(error: BaseException) -> int:

@@ -124,7 +124,7 @@ def _definition(name: str, list_id: str | None, integration: str, source: dict[s
     try:
         body = CreateList.model_validate({"name": name, "integration": integration, "source": source})
     except ValidationError as error:
-        raise misused(error, CreateList, ("name", "integration", "source")) from None
+        raise misused(error, CreateList, ("name", "integration", "source", "query")) from None
     told = None if body.source is None else body.source.model_dump(exclude_none=True)
     return ListDefinition(list_id or slug(name), body.name, body.integration, told, body.sync.model_dump(), 0)
 

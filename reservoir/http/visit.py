@@ -184,8 +184,13 @@ def _field_error(error: Any) -> FieldError:
         detail = "missing"
     elif error["type"] == "extra_forbidden":
         detail = "unknown field"
-    elif not isinstance(error["input"], dict | list):
-        detail = f"{detail}, found {_shown(error['input'])}" if "found" not in detail else detail
+    else:
+        if error["type"] == "model_type":
+            detail = "expected an object"
+        shown = "a list" if isinstance(error["input"], list) else _shown(error["input"])
+        told = "found" in detail or (isinstance(error["input"], str) and shown in detail)
+        if not isinstance(error["input"], dict) and not told:
+            detail += f", found {shown}"
     return {"pointer": pointer, "detail": detail}
 
 

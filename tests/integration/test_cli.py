@@ -251,6 +251,8 @@ def test_a_list_with_a_source_is_created_shown_and_not_filled_by_hand(run: Runne
     assert not flaws(made, {"$ref": "#/components/schemas/List"})
     assert (made["id"], made["source"]) == ("q4-west", {"kind": "report", "id": "00O5e000001AbCdEAK"})
     run("list create --org acme --name X --id q4-west --integration csv").refused(1, "q4-west")
+    run("list create --org acme --name X --integration salesforce --query 'SELECT Id FROM Account'").refused(2, "--query: ", "FROM Account")
+    run("list create --org acme --name X --integration hubspot --source report:1").refused(2, "--source: ", "report")
     assert run("list create --org acme --name Soql --integration salesforce --query 'SELECT Id FROM Lead' --json").json["source"]["kind"] == "soql"
     assert run("list show --org acme --list q4-west --json").json == made
     assert {"q4-west", "soql"} <= {state["id"] for state in run("list ls --org acme --json").json["items"]}

@@ -10,7 +10,7 @@ import pytest
 from reservoir.http.routes import ROUTES
 from tests.support.commands import Commands
 from tests.support.service import ANA, App, Caller, csv_of, kept
-from tests.support.walk import Named, ask
+from tests.support.walk import Named, ask, name_of
 
 CLAIM = "/v1/claims"
 GOOD: dict[str, Any] = {"prospect": {"integration": "csv", "id": "p1"}, **ANA, "mode": "power"}
@@ -96,10 +96,20 @@ async def test_hostile_json_is_refused_in_linear_time(admin: Caller, text: bytes
     (await send(admin, text)).refused(400, "malformed-json")
 
 
-@pytest.mark.parametrize("value", ["[]", "null", "1", '"x"', "true", "[{}]", "1.5"])
-async def test_what_is_no_object(admin: Caller, value: str) -> None:
-    """422 that points at the whole body."""
-    (await send(admin, value.encode())).invalid("")
+@pytest.mark.parametrize(
+    ("value", "found"), [("[]", "a list"), ("null", "null"), ("1", "1"), ('"x"', "'x'"), ("true", "true"), ("[{}]", "a list"), ("1.5", "1.5")]
+)
+async def test_what_is_no_object(admin: Caller, value: str, found: str) -> None:
+    """422 that points at the whole body, and says what was expected and what came."""
+    (error,) = (await send(admin, value.encode())).invalid("").json["errors"]
+    assert error == {"pointer": "", "detail": f"expected an object, found {found}"}
+
+
+async def test_what_came_is_told_once(admin: Caller) -> None:
+    """A sentence that names the bad value already does not end with it."""
+    told = await admin.post(CLAIM, GOOD | {"prospect": {"integration": "salesforce", "id": "p1"}, "hold_seconds": 4})
+    assert {error["pointer"]: error["detail"].count("found") for error in told.json["errors"]} == {"/prospect/id": 0, "/hold_seconds": 1}
+    assert "'p1'" in told.text
 
 
 @pytest.mark.parametrize("character", ["\0", "\x01", "\x1f", "\x7f", "\x85", "\n", "\t", "\r"])
@@ -185,6 +195,19 @@ async def test_unknown_parameters_are_refused_everywhere(admin: Caller, client: 
     for route in ROUTES:
         (await ask(admin, route, Named(claim=claim["id"], key=key), {"dry_run": "true", "a": ""})).invalid("dry_run", "a")
     assert kept(client) == before
+
+
+async def test_an_empty_body_may_be_left_out_everywhere(admin: Caller) -> None:
+    """Where the body is {}, no body and no content type do as well."""
+    await admin.make_list("West", ["p1"])
+    claim = (await admin.claim_one("p1", hold_seconds=600)).json
+    bare = [route for route in ROUTES if route.body is not None and not route.body.model_fields]
+    assert len(bare) >= 6
+    for route in bare:
+        path = route.path.format(list="west", claim=claim["id"], session="s", integration="csv")
+        told = await admin(route.method, path)
+        expected = {"release": "reservation-not-removable", "ask_sync": "no-source"}.get(name_of(route), "")  # the attempt came first
+        assert (told.slug, told.status < 400) == (expected, not expected), path
 
 
 async def test_every_bad_part_is_named_at_once(admin: Caller, client: Commands) -> None:
