@@ -145,6 +145,25 @@ async def test_if_match(admin: Caller) -> None:
     await admin.patch(SETTING, {"reservation_timeout": {"duration": 4}}, 200, if_match="*")
 
 
+async def test_whatever_is_patched_has_a_tag(admin: Caller, client: Commands) -> None:
+    """The ETag of what is read is that of the answer to the patch that made it; one that holds no longer is 412, and nothing is changed."""
+    await admin.make_list("West")
+    for path, patch in (
+        (SETTING, {"reservation_timeout": {"duration": 9}}),
+        ("/v1/integrations/csv/write-back", {"dispositions": {"busy": {"remove": True}}}),
+        ("/v1/org", {"name": "Another"}),
+        ("/v1/lists/west", {"name": "Another"}),
+    ):
+        old = (await admin.get(path)).headers["ETag"]
+        told = await admin.patch(path, patch, 200, if_match=old)
+        read = await admin.get(path)
+        assert (read.json, read.headers["ETag"]) == (told.json, told.headers["ETag"])
+        assert read.headers["ETag"] != old
+        before = kept(client)
+        (await admin.patch(path, {}, if_match=old)).refused(412, "precondition-failed")
+        assert kept(client) == before, path
+
+
 async def test_of_two_admins_under_one_tag_one_wins(admin: Caller) -> None:
     """Two patches at once with the same If-Match: one is 200, the other 412."""
     tag = (await admin.get(SETTING)).headers["ETag"]
