@@ -11,6 +11,8 @@ from aiohttp.web_protocol import RequestHandler, _ErrInfo
 from reservoir.http.problems import ProblemError
 from reservoir.storage.names import random_name
 
+_UNREADABLE = "this is no HTTP request that can be read, its head is too long, or its body is packed in another way than gzip or deflate"
+
 
 class Connection(RequestHandler):
     """A client's connection, on which an error has the form of every error, and a body that breaks off ends instead of being waited for.
@@ -48,8 +50,22 @@ class Connection(RequestHandler):
             problem = ProblemError("internal-error", "This is a defect of the service.")
         else:
             self.log_debug("No request from %s: %s", request.remote, message)
-            problem = ProblemError.invalid([{"parameter": "request", "detail": "this is no HTTP request that can be read, or its head is too long"}])
+            problem = ProblemError.invalid(
+                [
+                    {
+                        "parameter": "request",
+                        "detail": _UNREADABLE,
+                    }
+                ]
+            )
         return _last_answer(problem)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """A defect. That a body cannot be unpacked is none: its client has been answered, and what is left of it is thrown away."""
+        if isinstance(kw.get("exc_info"), web.RequestPayloadError):
+            self.log_debug("The rest of a body cannot be read")
+        else:
+            super().log_exception(*args, **kw)
 
     async def finish_response(self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None) -> tuple[web.StreamResponse, bool]:
         """Writes the answer. The only one that comes from aiohttp itself is to an expectation that nobody can meet."""

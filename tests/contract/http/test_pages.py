@@ -24,10 +24,11 @@ FORGED: dict[type, tuple[Any, ...]] = {
 async def west(admin: Caller) -> Named:
     """A list of 101, whom Ana has reserved and removed one of."""
     await admin.make_list("West", [f"p{number}" for number in range(101)])
-    for count in (50, 50, 1):
-        claims = (await admin.claim("west", count)).json["claims"]
-    await admin.after(claims[0], "disposition", {"outcome": "busy", "remove": True}, 200)
-    return Named(claim=claims[0]["id"])
+    for _ in range(2):
+        await admin.claim("west", 50)
+    claim = await admin.take("west")
+    await admin.after(claim, "disposition", {"outcome": "busy", "remove": True}, 200)
+    return Named(claim=claim["id"])
 
 
 def test_what_is_read_in_pages() -> None:
@@ -56,9 +57,9 @@ async def test_a_limit_is_1_to_1000(admin: Caller, west: Named, route: Route) ->
 
 async def test_a_page_is_of_100_unless_it_is_said(admin: Caller, west: Named) -> None:
     """The hundred-and-first is on the next page, which is the last."""
-    for path, query in (("/v1/reservations", {}), (f"/v1/lists/{west.list}/members", {}), ("/v1/history", {"type": "claim.reserved"})):
-        first = (await admin.get(path, **query)).json
-        last = (await admin.get(path, **query, cursor=first["next_cursor"])).json
+    for path in ("/v1/reservations?", f"/v1/lists/{west.list}/members?", "/v1/history?type=claim.reserved&"):
+        first = (await admin.get(path)).json
+        last = (await admin.get(f"{path}cursor={first['next_cursor']}")).json
         assert (len(first["items"]), len(last["items"]), last["next_cursor"]) == (100, 1, None), path
         everybody = [one["prospect"] if isinstance(one["prospect"], str) else ids_of([one])[0] for one in first["items"] + last["items"]]
         assert sorted(everybody) == sorted(f"p{number}" for number in range(101)), path
@@ -81,5 +82,6 @@ async def test_a_forged_cursor_is_refused_or_a_place(admin: Caller, west: Named,
         (await ask(admin, route, west, {"cursor": text})).invalid("cursor")
     for forged in itertools.product(*(FORGED[kind] for kind in route.cursor)):
         told = await ask(admin, route, west, {"cursor": cursor_of([*forged]), "limit": "2"})
-        assert told.status == 200 or told.invalid("cursor"), forged
+        if told.status != 200:
+            told.invalid("cursor")
     assert kept(client) == before
