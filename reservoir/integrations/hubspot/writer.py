@@ -62,7 +62,7 @@ class HubspotWriter:
                 return self._portal.create_call(self._properties(change), change.prospect)
             except CrmError as error:
                 # The mark may be taken: another worker logs it at this moment.
-                known = self._portal.call_of(self._id_property, change.claim) if self._marks and error.status in {400, 409} else None
+                known = self._portal.call_of(self._id_property, change.claim) if error.status in {400, 409} and self._marks else None
                 if known is None:
                     raise
         told = {"hs_call_disposition": self._disposition(change), "hs_call_body": _body(change)}

@@ -70,6 +70,14 @@ def test_a_call_that_may_not_have_begun_is_asked_of_its_claim(bench: Bench) -> N
     bench.server("DEL", bench.key("claim:c1"))
 
 
+def test_a_call_that_is_told_to_have_begun_twice_keeps_its_outcome(bench: Bench) -> None:
+    """The first word of it counts."""
+    follow(bench, attempt())
+    follow(bench, outcome(), place="0-1", reached="0-2")
+    follow(bench, attempt(at="1001"), place="0-2", reached="0-3")
+    assert kept(bench, "c1:call") == job(outcome="busy", rev=1)
+
+
 def test_a_disposition_makes_the_call_due_and_changes_fields(bench: Bench) -> None:
     """Another one later adds its own; where fields are the same, the later one counts."""
     follow(bench, attempt())
@@ -162,6 +170,19 @@ def test_what_is_refused_is_kept_told_and_retried(bench: Bench) -> None:
     assert changes[f"{BASE}:failed[c1:call]"] is changes[f"{BASE}:failed-of:west[c1:call]"] is GONE
     assert kept(bench, "c1:call") == job("c1", list="west")
     assert bench.call("retry_write_back", "csv")[2:] == [0, 0]
+
+
+@pytest.mark.parametrize("ended", ["done", "again"])
+def test_what_was_refused_is_not_changed_by_who_comes_too_late(bench: Bench, ended: str) -> None:
+    """It stays refused, until a retry or another disposition makes it due again."""
+    follow(bench, attempt())
+    settle(bench, "c1:call", 0, "failed", "{}")
+    before = bench.snapshot()
+    settle(bench, "c1:call", 0, ended, "")
+    assert bench.changes(before) == {}
+    now = follow(bench, outcome(), place="0-1", reached="0-2")[1]
+    assert kept(bench, "c1:call") == job(outcome="busy", rev=1)
+    assert bench.snapshot()[bench.key(f"{BASE}:due")].value == {"c1:call": now}
 
 
 def test_a_pause_holds_everything_until_it_is_over(bench: Bench) -> None:

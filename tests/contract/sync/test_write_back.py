@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -176,9 +176,12 @@ async def test_fields_are_changed_by_each_disposition(desk: Desk, portal: Portal
     assert await desk.backlog() == (0, 0)
 
 
-async def test_holds_and_looks_are_no_calls(desk: Desk, portal: Portal) -> None:
+@pytest.mark.parametrize("multi_rep", [True, False])
+async def test_holds_and_looks_are_no_calls(desk: Desk, portal: Portal, multi_rep: bool) -> None:
     """Not a hold that was never attempted, nor a click to call; one that was attempted is."""
     await desk.set(LOGS)
+    org = await desk.org()
+    await SettingsStore(desk.orgs).set_multi_rep_dialing(org, "hubspot", replace(org.settings["hubspot"], enabled=multi_rep), "a test")
     await desk.dial("1001", hold=60)
     await ClaimStore(desk.orgs).click_to_call(await desk.org(), "hubspot", "1002", None, REP, "s-1")
     held = await desk.dial("1003", hold=60)
@@ -218,6 +221,22 @@ async def test_a_search_that_lags_logs_no_call_twice(desk: Desk, portal: Portal,
     desk.an_hour_later()
     await desk.work()
     assert (len(portal.calls), await desk.backlog()) == (1, (0, 0))
+    assert len([asked for asked in portal.asked if asked.path == "/crm/v3/objects/calls"]) == 1
+
+
+async def test_another_call_with_the_same_person_is_not_that_one(desk: Desk, portal: Portal) -> None:
+    """Without a mark it is known by when it was; one that never came to the portal is logged beside those that did."""
+    portal.call_properties -= {"reservoir_call_id"}
+    portal.unique = set()
+    await desk.set(LOGS)
+    await desk.dispose(await desk.dial(), "busy")
+    await desk.work()
+    await desk.dispose(await desk.dial(), "no_answer")
+    portal.fail("POST /crm/v3/objects/calls", kind="reset")
+    await desk.work()
+    desk.an_hour_later()
+    await desk.work()
+    assert [told["hs_call_body"] for told in portal.calls.values()] == ["Outcome: busy", "Outcome: no answer"]
 
 
 async def test_a_call_that_another_logs_at_this_moment_is_that_one(desk: Desk, portal: Portal) -> None:
@@ -290,7 +309,11 @@ async def test_a_long_history_is_followed_piece_by_piece(desk: Desk, portal: Por
     for claim in claims:
         await desk.dispose(claim, "busy")
     await desk.set(Setting())
-    await desk.dispose(await desk.dial("1009"), "busy")
+    for prospect, setting in (("1009", LOGS), ("1008", Setting())):
+        claim = await desk.dial(prospect)
+        await desk.dispose(claim, "busy")
+        await desk.set(setting)
+    claims.append(claim)
     await desk.work()
     assert sorted(str(told["reservoir_call_id"]) for told in portal.calls.values()) == sorted(claim.id for claim in claims)
     assert await desk.backlog() == (0, 0)
@@ -315,6 +338,39 @@ async def test_what_is_refused_for_good_is_kept_and_can_be_retried(desk: Desk, p
     await desk.work()
     assert [told["hs_call_body"] for told in portal.calls.values()] == ["Outcome: no answer"]
     assert await desk.backlog() == (0, 2)
+
+
+async def test_what_was_refused_is_written_after_a_retry_though_write_back_is_off_by_then(desk: Desk, portal: Portal) -> None:
+    """What was due when it was switched off is due: no reader follows the history any more, and the worker finds it all the same."""
+    await desk.set(LOGS)
+    portal.archived.add(1_001)
+    await desk.dispose(await desk.dial(), "busy")
+    await desk.work()
+    await desk.set(Setting())
+    for _ in range(2):
+        await desk.work()
+    assert (desk.client("EXISTS", "reservoir:{acme}:history-readers"), await desk.backlog()) == (0, (0, 1))
+    portal.archived.clear()
+    assert await desk.kept.retry(await desk.org(), "hubspot") == 1
+    await desk.work()
+    assert (len(portal.calls), await desk.backlog()) == (1, (0, 0))
+
+
+async def test_a_token_that_is_revoked_refuses_everything_until_somebody_mends_it(desk: Desk, portal: Portal) -> None:
+    """All of it is kept with who must do what; the portal is asked once, and not again by itself."""
+    await desk.set(MAPS)
+    for prospect in ("1001", "1002"):
+        await desk.dispose(await desk.dial(prospect), "no_answer")
+    scopes = portal.scopes.pop(TOKEN)
+    for _ in range(2):
+        await desk.work()
+    assert (await desk.backlog(), len(portal.asked)) == ((0, 4), 1)
+    failures, _ = await desk.kept.failures(await desk.org(), "hubspot", 10, None)
+    assert {job.told["error"]["type"] for job in failures} == {"crm-credentials"}
+    portal.scopes[TOKEN] = scopes
+    assert await desk.kept.retry(await desk.org(), "hubspot") == 4
+    await desk.work()
+    assert (len(portal.calls), portal.contacts[1_002]["hs_lead_status"], await desk.backlog()) == (2, "OPEN", (0, 0))
 
 
 async def test_two_workers_write_nothing_twice(desk: Desk, portal: Portal) -> None:
