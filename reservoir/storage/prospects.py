@@ -1,5 +1,6 @@
 """Prospects at the store, over all lists of an org: one by its id, those that a search finds, and the search's own upkeep."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,16 @@ from reservoir.domain.prospects import ProspectId
 from reservoir.domain.search import WORD_LETTERS_MOST, Question, terms_of_data
 from reservoir.storage import replies
 from reservoir.storage.orgs import Org, OrgStore
-from reservoir.storage.redis import Argument
+from reservoir.storage.redis import Argument, StoreFaultError
 
 CHUNK = 100
 FOUND_MOST = 50
 EXAMINED_MOST = 5_000
 """How many who have the rarest of several beginnings a search looks at. Beyond, it may miss somebody."""
+
+GLANCE = 500
+GLANCED_LISTS_MOST = 8
+"""How many who have the rarest of several beginnings are glanced at together, and in how many lists at most; in more, each is read whole."""
 
 UNDONE_MOST = 10
 """How often the tidying looks anew at data that changes under its hands, before it leaves it to the next that comes by."""
@@ -67,7 +72,7 @@ class ProspectStore:
             await self._walk(org, [(name, question.number.number, " ") for name in self._orgs.integrations], question.has_number, hits)
         if question.beginnings:
             ranges = [(name, *await self._rarest(org, name, question.beginnings)) for name in self._orgs.integrations]
-            await self._walk(org, ranges, question.has_name, hits)
+            await self._walk(org, ranges, question.has_name, hits, glance=len(question.beginnings) > 1)
         return list(hits.values())
 
     async def erase(self, org: Org, prospect: ProspectId, by: str) -> int | None:
@@ -94,21 +99,51 @@ class ProspectStore:
             counts[cut] = replies.integer(await self._orgs.store.command("ZLEXCOUNT", _index(org, integration), low, high))
         return min(counts, key=lambda cut: counts[cut]), ""
 
-    async def _walk(self, org: Org, ranges: Sequence[tuple[str, str, str]], finds: Finds, hits: dict[ProspectId, FoundProspect]) -> None:
+    async def _walk(
+        self, org: Org, ranges: Sequence[tuple[str, str, str]], finds: Finds, hits: dict[ProspectId, FoundProspect], *, glance: bool = False
+    ) -> None:
         """Looks at those whom the index has under a beginning (or, with a space behind it, a whole term), and keeps whom the data itself shows to be meant."""
-        examined = 0
+        examined, chunk = 0, GLANCE if glance else CHUNK
         for integration, beginning, ending in ranges:
             low, high = _range(beginning + ending)
             while examined < EXAMINED_MOST and len(hits) < FOUND_MOST:
-                told = replies.items(await self._orgs.store.command("ZRANGE", _index(org, integration), low, high, "BYLEX", "LIMIT", 0, CHUNK))
+                told = replies.items(await self._orgs.store.command("ZRANGE", _index(org, integration), low, high, "BYLEX", "LIMIT", 0, chunk))
                 entries = [cast("bytes", entry) for entry in told]
                 examined += len(entries)
-                for found in await _read(self._orgs, org, integration, list(dict.fromkeys(entry.split(b" ", 1)[1].decode() for entry in entries))):
-                    if len(hits) < FOUND_MOST and found.id not in hits and (shown := found.shown_by(finds)):
-                        hits[found.id] = shown
-                if len(entries) < CHUNK:
+                prospects = list(dict.fromkeys(entry.split(b" ", 1)[1].decode() for entry in entries))
+                if glance and prospects:
+                    prospects = await self._at_a_glance(org, integration, prospects, finds)
+                await self._keep(org, integration, prospects, finds, hits)
+                if len(entries) < chunk:
                     break
                 low = b"(" + entries[-1]
+
+    async def _keep(self, org: Org, integration: str, prospects: Sequence[str], finds: Finds, hits: dict[ProspectId, FoundProspect]) -> None:
+        for start in range(0, len(prospects), CHUNK):
+            for found in await _read(self._orgs, org, integration, prospects[start : start + CHUNK]):
+                if len(hits) < FOUND_MOST and found.id not in hits and (shown := found.shown_by(finds)):
+                    hits[found.id] = shown
+            if len(hits) == FOUND_MOST:
+                return
+
+    async def _at_a_glance(self, org: Org, integration: str, prospects: Sequence[str], finds: Finds) -> list[str]:
+        """Those who seem to be meant, by their data alone; all of them, where that cannot be told at a glance. The few are then read whole."""
+        command = self._orgs.store.command
+        marks = replies.items(await command("HMGET", f"{org.prefix}lists-of:{integration}", *prospects))
+        by_list: dict[str, list[str]] = {}
+        for prospect, told in zip(prospects, marks, strict=True):
+            for mark in replies.text(told).split() if told else ():
+                by_list.setdefault(mark.removeprefix("!"), []).append(prospect)
+        if len(by_list) > GLANCED_LISTS_MOST:
+            return list(prospects)
+        try:
+            data = await asyncio.gather(*(command("HMGET", f"{org.prefix}list:{list_}:members", *of) for list_, of in by_list.items()))
+        except StoreFaultError:  # a list whose data is of the wrong type has nobody, which the script knows
+            return list(prospects)
+        seem = set()
+        for of, rows in zip(by_list.values(), data, strict=True):
+            seem |= {who for who, row in zip(of, replies.items(rows), strict=True) if row and finds(orjson.loads(cast("bytes", row)))}
+        return [prospect for prospect in prospects if prospect in seem]
 
 
 async def tidy(orgs: OrgStore, org: Org) -> None:

@@ -167,6 +167,30 @@ async def test_at_most_fifty(admin: Caller) -> None:
     assert await found(admin, "ma zo") == await found(admin, "zo ma") == ["p149"]
 
 
+async def test_two_words_that_many_have_and_one_has_together(admin: Caller) -> None:
+    """Whoever has both is found behind hundreds who have either, in whichever of two lists; and nobody where none has both."""
+    many = [{"id": f"p{number:03}", "name": "Maria Lopez" if number % 2 else "Pedro Ito"} for number in range(1_100)]
+    await admin.make_list("West", many)
+    await admin.make_list("East", [{"id": "z1", "name": "Maria Ito"}, {"id": "p001", "name": "Ito, Maria"}])
+    assert sorted(await found(admin, "maria ito")) == ["p001", "z1"]
+    assert await found(admin, "pedro lop") == []
+
+
+async def test_two_words_where_many_lists_have_somebody(admin: Caller, client: Commands) -> None:
+    """Also where one list's data is of the wrong type: it has nobody."""
+    await admin.make_list("L0", [{"id": "p1", "name": "Dana Ito"}])
+    await admin.make_list("L1", ["p1"])
+    data = "reservoir:{acme}:list:l1:members"
+    client("RENAME", data, "aside")
+    client("SET", data, "nonsense")
+    assert await found(admin, "dana ito") == ["p1"]
+    client("RENAME", "aside", data)
+    for number in range(2, 10):
+        await admin.make_list(f"L{number}", ["p1"])
+    assert await found(admin, "dana ito") == ["p1"]
+    assert await found(admin, "dana itx") == []
+
+
 async def test_r17_another_org_is_not_searched(app: App, acme: Caller) -> None:
     """R17: the same words in another org find nobody."""
     del acme
