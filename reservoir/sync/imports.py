@@ -11,7 +11,7 @@ from reservoir.domain.prospects import Member
 from reservoir.domain.refusals import Refused
 from reservoir.integrations.csv import InvalidCsvError, Row, rows
 from reservoir.storage.orgs import Org, OrgStore
-from reservoir.storage.syncs import PAGE_MOST, SyncStore
+from reservoir.storage.syncs import PAGE_MOST, PackedMembers, SyncStore, pack
 
 Content = Literal["text/csv", "application/x-ndjson"]
 Answer = TypeVar("Answer")
@@ -21,6 +21,9 @@ BRING_WITHIN_S = 1.0
 
 TURN_ROWS = 25
 """After so many rows others have their turn: claims, and the page that is on its way."""
+
+TURNS_TO_SEND = 2
+"""In one a page is handed to the lane, and at its end it is written. To read on before that would leave the store without work."""
 
 
 class BrokenOffError(Exception):
@@ -139,12 +142,15 @@ class _Run:
         return await self._send() if self._page.members or self._sync_id else None
 
     async def _send(self) -> Refused | None:
-        """Sends the page on its way, when the one before it has come."""
+        """Sends the page on its way, when the one before it has come: packed by then, and written at once, so that the store need not wait."""
+        page, packed = self._page, pack(self._page.members)
         if refused := await self._landed():
             return refused
-        page, self._page = self._page, _Page()
+        self._page = _Page()
         self._due_s = asyncio.get_running_loop().time() + BRING_WITHIN_S
-        self._flight = asyncio.create_task(self._bring(page))
+        self._flight = asyncio.create_task(self._bring(page, packed))
+        for _ in range(TURNS_TO_SEND):
+            await asyncio.sleep(0)
         return None
 
     async def _landed(self) -> Refused | None:
@@ -152,7 +158,7 @@ class _Run:
         flight, self._flight = self._flight, None
         return None if flight is None else await flight
 
-    async def _bring(self, page: _Page) -> Refused | None:
+    async def _bring(self, page: _Page, packed: PackedMembers) -> Refused | None:
         if self._sync_id is None:
             begun = await self._ask(lambda org: self._syncs.begin(org, self._list_id))
             if isinstance(begun, Refused):
@@ -160,10 +166,10 @@ class _Run:
             self._sync_id = begun
         self._number += 1
         sync_id, number = self._sync_id, self._number
-        return await self._ask(lambda org: self._syncs.page(org, self._list_id, sync_id, number, page.members, page.rejected, page.rejected_count))
+        return await self._ask(lambda org: self._syncs.page(org, self._list_id, sync_id, number, packed, page.rejected, page.rejected_count))
 
     async def _all_brought(self) -> Refused | None:
-        return await self._landed() or await self._bring(self._page)
+        return await self._landed() or await self._bring(self._page, pack(self._page.members))
 
     async def _end(self) -> Sync | Refused:
         page = self._page

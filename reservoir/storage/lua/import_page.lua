@@ -80,7 +80,7 @@ local ceiling, place = tonumber(run.ceiling), tonumber(run.next)
 local rejected, rejected_count = cjson.decode(ARGV[8]), tonumber(ARGV[9])
 local seen, order, data, ties, gone = {}, {}, {}, {}, {}
 local index = { available = {}, held = {}, reserved = {}, undialable = {} }
-local flags, unflags, aside, stepped_over = {}, {}, {}, {}
+local flags, unflags, aside, passed = {}, {}, {}, {}
 local added, updated, fetched = 0, 0, 0
 
 local function reject(line, detail)
@@ -155,13 +155,13 @@ for i, prospect in ipairs(prospects) do
   end
   if seen[prospect] or (old and old < ceiling and old >= ceiling - ROOM) then
     if not seen[prospect] then
-      stepped_over[prospect] = true
+      passed[prospect] = true
     end
     if not sourced then
       reject(line, 'the id ' .. prospect .. ' stands in an earlier row')
     end
   elseif ties_now == false then
-    stepped_over[prospect] = true
+    passed[prospect] = true
     reject(line, 'the prospect is in 64 lists already')
   else
     seen[prospect] = true
@@ -179,7 +179,9 @@ for i, prospect in ipairs(prospects) do
     local score = integer(place)
     local size = 2 * fetched
     order[size - 1], order[size] = score, prospect
-    if not same then
+    if same then
+      passed[prospect] = true
+    else
       data[#data + 1], data[#data + 2] = prospect, json
       aside[#aside + 1] = known[i] and integration .. ' ' .. known[i] or nil
     end
@@ -202,13 +204,13 @@ for i, prospect in ipairs(prospects) do
   end
 end
 
--- What those are found by who came in, and from where on.
+-- What those are found by who have other data now, and from where on.
 local found, found_from = ARGV, FIRST + count * STEP
-if next(stepped_over) ~= nil then
+if next(passed) then
   found, found_from = {}, 1
-  for i = FIRST + count * STEP + 1, #ARGV, 2 do
+  for i = FIRST + count * STEP + 1, #data > 0 and #ARGV or 0, 2 do
     local entry = ARGV[i]
-    if not stepped_over[string.sub(entry, string.find(entry, ' ', 1, true) + 1)] then
+    if not passed[string.sub(entry, string.find(entry, ' ', 1, true) + 1)] then
       found[#found + 1], found[#found + 2] = 0, entry
     end
   end
