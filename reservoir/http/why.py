@@ -7,7 +7,7 @@ from reservoir.domain.prospects import ProspectId
 from reservoir.domain.refusals import InvalidError, Refused
 from reservoir.domain.why import Reason, Why
 from reservoir.http import answers
-from reservoir.http.problems import FieldError, ProblemError
+from reservoir.http.problems import ProblemError, required
 from reservoir.http.visit import Answer, Route, Visit
 from reservoir.integrations.base import integrations
 from reservoir.storage.why import Asked
@@ -21,8 +21,18 @@ async def get_why(visit: Visit, _: None) -> Answer | Refused:
     if prospect is not None:
         told = await visit.services.why.one(visit.org, prospect, asked)
     else:
+        await _require_integration(visit, asked.list or "", query.get("integration"))
         told = await visit.services.why.of_list(visit.org, asked.list or "", asked)
     return told if isinstance(told, Refused) else Answer(why(told))
+
+
+async def _require_integration(visit: Visit, list_id: str, integration: str | None) -> None:
+    """A list is of one integration, which may be named with it. **Raises**: ProblemError for another."""
+    if integration is None:
+        return
+    its = required(await visit.services.lists.get(visit.org, list_id)).definition.integration
+    if integration != its:
+        raise ProblemError.invalid([{"parameter": "integration", "detail": f"the list {list_id} is of {its}, found {integration}"}])
 
 
 def why(told: Why) -> dict[str, object]:
@@ -43,21 +53,16 @@ def _reason(told: Reason) -> dict[str, object]:
 
 def _prospect(integration: str | None, prospect: str | None, list_id: str | None) -> ProspectId | None:
     """Whom it is about; None for a list. **Raises**: ProblemError."""
-    errors: list[FieldError] = []
-    if prospect is None and list_id is None:
-        errors.append({"parameter": "prospect", "detail": "missing: name a prospect, or a list"})
-    if (prospect is None) != (integration is None):
-        missing = "prospect" if prospect is None else "integration"
-        if not errors:
-            errors.append({"parameter": missing, "detail": "missing: a prospect is named by integration and record id"})
-    if prospect is not None and integration is not None:
-        try:
-            return ProspectId(integration, integrations()[integration].prospect_id(prospect))
-        except InvalidError as error:
-            errors.append({"parameter": "prospect", "detail": str(error)})
-    if errors:
-        raise ProblemError.invalid(errors)
-    return None
+    if prospect is None and list_id is not None:
+        return None
+    if prospect is None:
+        raise ProblemError.invalid([{"parameter": "prospect", "detail": "missing: name a prospect, or a list"}])
+    if integration is None:
+        raise ProblemError.invalid([{"parameter": "integration", "detail": "missing: a prospect is named by integration and record id"}])
+    try:
+        return ProspectId(integration, integrations()[integration].prospect_id(prospect))
+    except InvalidError as error:
+        raise ProblemError.invalid([{"parameter": "prospect", "detail": str(error)}]) from None
 
 
 ROUTES = (

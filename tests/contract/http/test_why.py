@@ -167,7 +167,7 @@ async def test_of_many_removals(west: Caller, app: App) -> None:
         ({}, {"prospect"}),
         ({"integration": "csv"}, {"prospect"}),
         ({"prospect": "p1"}, {"integration"}),
-        ({"integration": "csv", "list": "west"}, {"prospect"}),
+        ({"integration": "hubspot", "list": "west"}, {"integration"}),
         ({"integration": "hubspot", "prospect": "x"}, {"prospect"}),
         ({"integration": "pipedrive", "prospect": "x"}, {"integration"}),
         ({"list": "west", "mode": "predictive"}, {"mode"}),
@@ -180,9 +180,15 @@ async def test_bad_queries(west: Caller, query: dict[str, str], where: set[str])
     (await west.get("/v1/why", 422, **query)).invalid(*where)
 
 
+async def test_a_lists_integration_may_be_named_with_it(west: Caller) -> None:
+    """It says nothing that the list does not."""
+    assert (await west.get("/v1/why", list="west", integration="csv")).json == (await west.get("/v1/why", list="west")).json
+
+
 async def test_of_a_list_that_is_not_there(west: Caller) -> None:
     """404 list-not-found, with a prospect or without."""
     (await west.get("/v1/why", 404, list="nowhere")).refused(404, "list-not-found")
+    (await west.get("/v1/why", 404, list="nowhere", integration="csv")).refused(404, "list-not-found")
     (await west.get("/v1/why", 404, list="nowhere", integration="csv", prospect="p1")).refused(404, "list-not-found")
 
 
