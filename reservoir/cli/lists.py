@@ -126,7 +126,7 @@ def _definition(name: str, list_id: str | None, integration: str, source: dict[s
     except ValidationError as error:
         raise misused(error, CreateList, ("name", "integration", "source", "query")) from None
     told = None if body.source is None else body.source.model_dump(exclude_none=True)
-    return ListDefinition(list_id or slug(name), body.name, body.integration, told, body.sync.model_dump(), 0)
+    return ListDefinition(list_id or slug(name), body.name, body.integration, told, body.plan, 0)
 
 
 def _print_lists_json(told: ListState | list[ListState]) -> None:

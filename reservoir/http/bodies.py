@@ -1,7 +1,7 @@
 """What the service is asked with: one model for each body. They validate the requests, and the OpenAPI document is made from them."""
 
 from functools import cache
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
 
 import phonenumbers
@@ -262,7 +262,7 @@ class ListFields(Body):
     integration: KnownIntegration
     name: Name
     source: Source | None = Field(default=None, validate_default=True)
-    sync: SyncPlan = SyncPlan()
+    sync: SyncPlan | None = SyncPlan()
 
     @field_validator("source")
     @classmethod
@@ -281,11 +281,17 @@ class ListFields(Body):
 
     @field_validator("sync")
     @classmethod
-    def _one_page(cls, value: SyncPlan, info: ValidationInfo) -> SyncPlan:
+    def _one_page(cls, value: SyncPlan | None, info: ValidationInfo) -> SyncPlan:
+        value = value or SyncPlan()
         source = info.data.get("source")
         if value.fetch == "first_page" and (source is None or source.kind != "report"):
             raise WithinError("/fetch", "first_page is for reports alone")
         return value
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan as it is kept: null is none, as if it had been left out."""
+        return (self.sync or SyncPlan()).model_dump()
 
 
 class CreateList(ListFields):

@@ -133,7 +133,7 @@ async def _listed(visit: Visit, list_id: str, status: int = 200) -> Answer | Ref
 
 def _definition(list_id: str, body: ListFields) -> ListDefinition:
     source: dict[str, Any] | None = None if body.source is None else body.source.model_dump(exclude_none=True)
-    return ListDefinition(list_id, body.name, body.integration, source, body.sync.model_dump(), 0)
+    return ListDefinition(list_id, body.name, body.integration, source, body.plan, 0)
 
 
 def _told(definition: ListDefinition) -> dict[str, object]:

@@ -123,11 +123,11 @@ async def test_sources(admin: Caller, integration: str, source: dict[str, Any]) 
 
 
 async def test_every_key_of_sync_is_optional_and_may_be_null(admin: Caller) -> None:
-    """No schedule and no refill, be they left out or null."""
-    plans: list[dict[str, Any]] = [{}, {"every_minutes": None, "refill_below": None}, {"refill_below": 5}]
+    """No schedule and no refill, be they left out or null, or the whole of it."""
+    plans: list[dict[str, Any] | None] = [{}, {"every_minutes": None, "refill_below": None}, {"refill_below": 5}, None]
     for number, plan in enumerate(plans):
         body = {"id": f"l-{number}", "name": "A", "integration": "salesforce", "source": REPORT, "sync": plan}
-        assert (await admin.post("/v1/lists", body, 201)).json["sync"] == NO_PLAN | plan
+        assert (await admin.post("/v1/lists", body, 201)).json["sync"] == NO_PLAN | (plan or {})
 
 
 async def test_pages_of_lists(admin: Caller) -> None:
@@ -161,6 +161,7 @@ async def test_a_list_that_is_not_there(admin: Caller) -> None:
         ({"name": "New"}, {"name": "New"}),
         ({"sync": {"every_minutes": 5}}, {"sync": {"every_minutes": 5, "refill_below": 50, "fetch": "all"}}),
         ({"sync": {"every_minutes": None, "refill_below": None}}, {"sync": NO_PLAN}),
+        ({"sync": None}, {"sync": NO_PLAN}),
         ({"source": {"id": "00O5e000001AbCe"}}, {"source": {"kind": "report", "id": "00O5e000001AbCe", "columns": {"name": "N", "owner": "O"}}}),
         ({"source": {"columns": {"name": None}}}, {"source": REPORT | {"columns": {"owner": "O"}}}),
         ({"source": {"columns": None}}, {"source": REPORT}),
