@@ -18,6 +18,7 @@ from reservoir.domain.refusals import InvalidError
 from reservoir.domain.times import instant
 from reservoir.http import answers
 from reservoir.http.problems import ProblemError
+from reservoir.http.query import NO_CURSOR
 from reservoir.http.visit import Answer, Route, Visit, page_answer
 from reservoir.integrations.base import integrations
 from reservoir.storage.history import Chunk, Wanted
@@ -74,7 +75,7 @@ def _after(visit: Visit) -> str | None:
     if after is None:
         return None
     if not all(0 <= part < IDS_MOST for part in after):
-        raise ProblemError.invalid([{"parameter": "cursor", "detail": "not a cursor of this list of results"}])
+        raise ProblemError.invalid([{"parameter": "cursor", "detail": NO_CURSOR}])
     return "-".join(str(part) for part in after)
 
 

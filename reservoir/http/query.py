@@ -21,6 +21,8 @@ from reservoir.integrations.base import integrations
 
 PAGE_DEFAULT, PAGE_MOST = 100, 1_000
 
+NO_CURSOR = "not a cursor of this list of results"
+
 STATES = ("held", "reserved")
 MODES: tuple[str, ...] = get_args(Mode)
 STATUSES: tuple[str, ...] = get_args(MemberStatus)
@@ -137,7 +139,7 @@ def _not_encoded(request: web.Request) -> list[FieldError]:
 
 def _wrong(name: str, text: str, cursor: tuple[type, ...]) -> str | None:
     if name == "cursor":
-        return None if _cursor(text, cursor) is not None else "not a cursor of this list of results"
+        return None if _cursor(text, cursor) is not None else NO_CURSOR
     try:
         PARAMETERS[name].check(text)
     except InvalidError as error:

@@ -7,6 +7,8 @@ from reservoir.domain.reservation_timeout import ReservationTimeout
 from reservoir.domain.settings import MultiRepDialing
 from reservoir.http import answers, bodies
 from reservoir.http.finding import find_integration, find_key
+from reservoir.http.problems import ProblemError
+from reservoir.http.query import NO_CURSOR
 from reservoir.http.visit import Answer, Route, Visit, etag, page_answer
 from reservoir.integrations.base import integrations
 from reservoir.integrations.source import CrmError, PassingError, WaitError
@@ -14,8 +16,13 @@ from reservoir.integrations.source import CrmError, PassingError, WaitError
 
 async def list_integrations(visit: Visit, _: None) -> Answer:
     """Which integrations there are."""
+    page, names = visit.query.page, list(integrations())
     await _require_current(visit)
-    return Answer({"items": [_integration(visit, name) for name in integrations()], "next_cursor": None})
+    if page.after and page.after[0] not in names:
+        raise ProblemError.invalid([{"parameter": "cursor", "detail": NO_CURSOR}])
+    left = names[names.index(page.after[0]) + 1 :] if page.after else names
+    shown = left[: page.limit]
+    return page_answer([_integration(visit, name) for name in shown], (shown[-1],) if len(left) > len(shown) else None)
 
 
 async def get_integration(visit: Visit, _: None) -> Answer:
@@ -122,7 +129,16 @@ def _integration(visit: Visit, name: str) -> dict[str, object]:
 _PATCH = ("application/merge-patch+json", "application/json")
 
 ROUTES = (
-    Route("GET", "/v1/integrations", list_integrations, "read", "Read which integrations there are", answer="Integrations"),
+    Route(
+        "GET",
+        "/v1/integrations",
+        list_integrations,
+        "read",
+        "Read which integrations there are",
+        answer="Integrations",
+        query=("limit", "cursor"),
+        cursor=(str,),
+    ),
     Route(
         "GET",
         "/v1/integrations/{integration}",

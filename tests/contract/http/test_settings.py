@@ -30,6 +30,14 @@ async def test_integrations_are_told(app: App) -> None:
         assert (await acme.get(f"/v1/integrations/{one['integration']}/multi-rep-dialing")).json == DEFAULT
 
 
+async def test_integrations_come_in_pages_too(admin: Caller) -> None:
+    """As everything that has items and a next_cursor; they are few, so one page has them all unless it is asked otherwise."""
+    everything = (await admin.get("/v1/integrations")).json
+    assert everything["next_cursor"] is None
+    assert await admin.pages("/v1/integrations", limit=1) == everything["items"]
+    assert [one["integration"] for one in everything["items"]] == ["salesforce", "hubspot", "csv"]
+
+
 async def test_an_unknown_integration(admin: Caller) -> None:
     """404 integration-not-found in a path, before anything else that is wrong."""
     for name in ("pipedrive", "CSV", "csv%20", "%7B%7D"):
