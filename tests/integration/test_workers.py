@@ -147,7 +147,7 @@ def test_a_frozen_worker_that_wakes_late_writes_nothing(gated: Office) -> None:
     gated.release(2)
     frozen = gated.worker()
     asked = gated.ask()
-    gated.until(lambda: gated.sync()["fetched"] == 6, "the third page is awaited")
+    gated.until(lambda: gated.asked(2), "the third page is awaited")
     frozen.send(signal.SIGSTOP)
     gated.let_go()
     other = gated.worker()
