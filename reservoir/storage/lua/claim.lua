@@ -127,7 +127,10 @@ local function next_end()
     for i = 1, #ends, 2 do
       prospects[#prospects + 1], ends_of[ends[i]] = ends[i], ends[i + 1]
     end
-    local first = ends_of[not_removed(prospects)[1]] or (#ends > 2 * CANDIDATES and ends[#ends])
+    local first = ends_of[not_removed(prospects)[1]]
+    if not first and #prospects > CANDIDATES and redis.call('ZCARD', base .. index) > #prospects then
+      first = ends[#ends]
+    end
     if first and (not soonest or tonumber(first) < tonumber(soonest)) then
       soonest = first
     end

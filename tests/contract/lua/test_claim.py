@@ -481,11 +481,13 @@ def test_the_time_at_which_the_next_one_frees_is_exact_for_256_removed(bench: Be
     assert ends["q255"] <= bench.claim("long")[4] <= ends["q259"]
 
 
-def test_a_rep_who_removed_all_who_are_taken_is_told_of_no_time(bench: Bench) -> None:
-    """Nobody frees for that rep, however many more than 256 are removed: the one who is taken is removed, too."""
+@pytest.mark.parametrize("taken", [1, 257])
+def test_a_rep_who_removed_all_who_are_taken_is_told_of_no_time(bench: Bench, taken: int) -> None:
+    """Nobody frees for that rep, however many more than 256 are removed: whoever is taken is removed, too."""
     prospects = [f"q{number:03d}" for number in range(300)]
     bench.make_list("long", prospects)
-    bench.take("long", rep="eve", session="s-9")
+    for left in range(taken, 0, -50):
+        bench.taken("long", count=min(50, left), rep="eve", session="s-9")
     remove(bench, "long", "ana", prospects)
     reply = bench.claim("long")
     while reply[0] == "on":
