@@ -28,7 +28,7 @@ FILE_LEASE_MS = 10 * SECOND_MS
 HOLD_MS = 8 * SECOND_MS
 """For how long a worker holds a run that it says nothing of. With the time that another takes to see it, less than the 10 s that are promised."""
 
-PAGE_MOST = 125
+PAGE_MOST = 100
 """How many members one step may bring: the store's other callers wait for it."""
 
 LOST = Refused("sync-lost", "Another sync of this list has begun, or this one was given up.")
@@ -100,7 +100,7 @@ class SyncStore:
         rejected_count: int,
         known: Mapping[str, str] = MappingProxyType({}),
     ) -> Refused | None:
-        """Brings up to 125 members, each with its line or its record, and tells of the first rows rejected on the way and how many there were.
+        """Brings up to 100 members, each with its line or its record, and tells of the first rows rejected on the way and how many there were.
 
         One that is unread stays as this list has it, or becomes as another list of the org does; if none does, only its id is known, and it is undialable.
 

@@ -14,7 +14,7 @@ Reply  {'in', now, fetched so far, how many had other data}   what a search foun
        One who comes again in a run has the first place: of a file, the later row is rejected; of a source, it is stepped over.
        With a cursor, the rejected rows so far are settled: who takes the run over is not given them again.
 Again  the same page number, or one below (a page that was sent again, and whose first sending comes late), writes nothing more: 'in'.
-Bound  125 members of 20 terms; 64 lists for one that is unread and new to the list.
+Bound  100 members of 20 terms; 64 lists for one that is unread and new to the list.
 ]]
 local REJECTED_SHOWN = 100
 local LISTS_MOST = 64

@@ -19,7 +19,7 @@ SHARED = OLD[:400]
 NEW = [*[f"n{number:03d}" for number in range(200)], *OLD[:299:-1], *OLD[:100]]
 """Others at the head, then some turned round, then some of the first: 200 leave."""
 
-PAGE = 250
+PAGE = 200
 
 
 @dataclass
