@@ -142,6 +142,8 @@ def _read(line: int, value: object) -> tuple[str, Told]:
     until = value.get("expires_at")
     if until is None and state in {"held", "reserved", "expired"}:
         raise InvalidError(f"expires_at: a {state} claim has one")
+    if until is None and state == "lapsed":
+        state = "unreserved"  # a hold of multi-rep dialing off, which never kept anybody away (R9)
     told = Told(
         line=line,
         prospect=f"{_text(prospect, 'integration', 'prospect.')}:{_text(prospect, 'id', 'prospect.')}",

@@ -58,6 +58,7 @@ DIALED = [*HELD, entry("claim.reserved", "a", 10, 1_000)]
         ([claim("a", "held", 0, 60), claim("b", "held", 20, 80)], [*HELD, entry("claim.released", "a", 20), entry("claim.held", "b", 20, 80)]),
         ([claim("a", "lapsed", 0, 60), claim("b", "held", 61, 80)], [*HELD, entry("claim.lapsed", "a", 60), entry("claim.held", "b", 61, 80)]),
         ([claim("a", "unreserved", 0, None), claim("b", "unreserved", 0, None)], [entry("claim.unreserved", id_, 0) for id_ in "ab"]),
+        ([claim("a", "reserved", 0, 1_000), claim("b", "lapsed", 5, None)], [entry("claim.reserved", "a", 0, 1_000), entry("claim.unreserved", "b", 5)]),
         ([claim("a", "reserved", 0, 1_000), claim("b", "reserved", 5, 1_000, "p2")], [*DIALED, entry("claim.reserved", "b", 5, 1_000, "p2")]),
     ],
 )

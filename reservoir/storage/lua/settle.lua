@@ -27,11 +27,11 @@ local function soonest()
   return first and integer(first) or false
 end
 
--- Tells the history of unreserved holds that ran out. Nobody was kept from anybody by them.
+-- Tells the history of unreserved holds that ran out. Nobody was kept from anybody by them. One whose call began was left here by an older version.
 local function tell_lapsed(ids)
   for i = 1, #ids, 2 do
     local record = claim_record(ids[i])
-    if record then
+    if record and not record.attempted_at then
       local facts = facts_of(record, ids[i])
       facts[#facts + 1], facts[#facts + 2] = 'detail', '{"reserved":false}'
       remember('claim.lapsed', ids[i + 1], facts)

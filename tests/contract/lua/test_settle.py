@@ -71,6 +71,17 @@ def test_an_unreserved_hold_that_runs_out_is_told_once(bench: Bench) -> None:
     assert bench.changes(before) == {f"unreserved-ends[{stays.id}]": GONE}
 
 
+def test_an_unreserved_hold_whose_call_began_has_not_lapsed(bench: Bench) -> None:
+    """R9: though a process of an older version, which knows nothing of such ends, began it."""
+    bench.terms["csv"] = Terms(enabled=False, switched_on=1)
+    began = bench.take(hold_ms=30_000)
+    bench.age_unreserved(began.id, 30_500)
+    bench.server("HSET", bench.key(f"claim:{began.id}"), "attempted_at", began.ends - 31_000)
+    before = bench.snapshot()
+    assert bench.call("settle")[2:4] == [1, None]
+    assert bench.changes(before) == {f"unreserved-ends[{began.id}]": GONE}
+
+
 def test_both_kinds_of_ends_share_a_call(bench: Bench) -> None:
     """256 a call, what frees somebody first; an unreserved hold whose claim is not known any more leaves no word."""
     prospects = [f"q{number:03d}" for number in range(200)]
