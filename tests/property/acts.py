@@ -57,11 +57,12 @@ class Acts(RuleBasedStateMachine):
         self.processes = self.world.processes()
         self.orgs: dict[str, model.Org] = {}
         self.acted: set[str] = set(ORGS)
-        self.runs: list[tuple[str, str, model.Run]] = []
         self.requests: dict[tuple[str, str], Callable[[Process], None]] = {}
         self.torn: set[tuple[str, str]] = set()
         self.unswept: set[str] = set()
         self.turn = 0
+        self.told: dict[str, int] = dict.fromkeys(ORGS, 0)
+        self.gone: list[str] = []
 
     @property
     def process(self) -> Process:
@@ -101,8 +102,22 @@ class Acts(RuleBasedStateMachine):
         return org, org.claims[id_] if id_ else None
 
     def stranger(self, org: model.Org) -> str:
-        """The id of a claim that is not the org's."""
-        return next((id_ for other in self.orgs.values() if other is not org for id_ in other.claims), NEVER)
+        """The id of a claim that is not the org's: of one that was deleted, or of another one."""
+        return self.gone[-1] if self.gone else next((id_ for other in self.orgs.values() if other is not org for id_ in other.claims), NEVER)
+
+    def unknown(self, org: model.Org, of: model.Prospect, list_: str | None) -> str | None:
+        """Why a list that was named cannot be that of the claim, or None."""
+        if list_ is None:
+            return None
+        known = org.lists.get(list_)
+        if known is None:
+            return "list-not-found"
+        return None if known.integration == of[0] and of[1] in known.rows else "not-a-member"
+
+    def refuses_claim(self, org: model.Org, of: model.Prospect, list_: str | None, now_ms: int) -> str | None:
+        """Why one particular prospect is not granted now, or None."""
+        taken = org.settings[of[0]].enabled and org.holder(of, now_ms)
+        return self.unknown(org, of, list_) or ("do-not-call" if org.flagged(of) else None) or ("prospect-reserved" if taken else None)
 
     def older(self, org: model.Org, claim: model.Claim, ms: int) -> None:
         """So much time passes for a hold or a reservation, and for nothing else."""

@@ -48,7 +48,6 @@ class Checks(Acts):
         super().__init__()
         self.settled: set[str] = set()
         self.before: Snapshot = {}
-        self.told: dict[str, int] = dict.fromkeys(ORGS, 0)
 
     @invariant()
     def nothing_contradicts(self) -> None:
@@ -170,7 +169,7 @@ class Checks(Acts):
         if run and sync:
             assert sync.state == ("failed" if run.state == "running" and run.silent else run.state)
             assert (sync.fetched, sync.added, sync.updated, sync.left) == (run.fetched, run.added, run.updated, run.left)
-            assert (sync.rejected_count, sync.complete) == (run.rejected, run.state == "done")
+            assert (sync.rejected_count, sync.complete) == (run.rejected, run.complete)
 
     def read_members(self, org: model.Org, list_: model.List, found: list[ListedMember], now_ms: int) -> None:
         assert [member.prospect for member in found] == list_.order

@@ -111,7 +111,7 @@ class Dialing(Acts):
         holder = org.holder(of, now_ms) if org.settings[of[0]].enabled else None
         refused = repeated if isinstance(repeated, str) else None
         if repeated is None:
-            refused = self.unknown(org, of, list_) or ("do-not-call" if org.flagged(of) else None) or ("prospect-reserved" if holder else None)
+            refused = self.refuses_claim(org, of, list_, now_ms)
         asked, _, own = self.request(taker, 1, key, request)
         told = self.ask(org, lambda to, known: to.claims.claim_one(known, *of, list_, asked, own), process)
         assert slug_of(told) == refused
@@ -128,15 +128,6 @@ class Dialing(Acts):
             assert [told.id] == [claim.id for claim in repeated if not isinstance(claim, str)]
             self.met(org, org.claims[told.id])
         self.held_against(org, told, org.claims[told.id])
-
-    def unknown(self, org: model.Org, of: model.Prospect, list_: str | None) -> str | None:
-        """Why a list that was named cannot be that of the claim, or None."""
-        if list_ is None:
-            return None
-        known = org.lists.get(list_)
-        if known is None:
-            return "list-not-found"
-        return None if known.integration == of[0] and of[1] in known.rows else "not-a-member"
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data())

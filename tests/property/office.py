@@ -2,48 +2,44 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from reservoir.domain.lists import ListDefinition
-from reservoir.domain.prospects import Member, Phone, ProspectId
+from reservoir.domain.prospects import ProspectId
 from reservoir.domain.reservation_timeout import ReservationTimeout
 from reservoir.domain.settings import MultiRepDialing, OrgProfile
-from reservoir.storage.keys import encoded
-from reservoir.storage.orgs import Org
-from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, Acts, slug_of
+from reservoir.storage.keys import ACTIVE, SYNCING, encoded, prefix
+from reservoir.storage.orgs import Org, UnknownOrgError
+from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, slug_of
 from tests.property.processes import Process
+from tests.property.working import SOURCED, Working
 from tests.support import model
 from tests.support.builders import age_unreserved
-
-ANNS = ("", "Anna", "Anne", "Bo")
-"""What people are called, by the version of their row."""
+from tests.support.keyspace import names
 
 first_rows = st.sampled_from([model.Row()] * 6 + [model.Row(1, "no-phone"), model.Row(1, "do-not-call")])
-rows = st.builds(model.Row, st.integers(1, 3), st.sampled_from([None, None, None, None, "no-phone", "do-not-call"]))
 
 
-def member_of(integration: str, who: str, row: model.Row) -> Member:
-    """A member that a source brings, of that version."""
-    phones = () if row.reason == "no-phone" else (Phone("mobile", "+14155550100"),)
-    return Member(integration, who, name=f"{ANNS[row.version]} {who}", phones=phones, fields={"version": row.version}, do_not_call=row.reason == "do-not-call")
-
-
-class Office(Acts):
+class Office(Working):
     """All that is not dialing."""
 
     @initialize(data=st.data(), zone=st.sampled_from(ZONES), sandbox=st.booleans(), enabled=st.sampled_from((True, True, False)))
     def begin(self, data: st.DataObject, zone: str, sandbox: bool, enabled: bool) -> None:
         """Two orgs with the same lists of the same prospects, who are in several of them."""
         for id_ in ORGS:
-            self.world.run(self.processes[0].orgs.create(OrgProfile(id_, id_, zone, "US", sandbox)))
-            org = self.orgs[id_] = model.Org(id_, zone, sandbox, {name: model.Setting() for name in ("salesforce", "hubspot", "csv")})
-            self.set_mode(org, "csv", enabled=enabled, unit="day", duration=1)
-            for list_ in ("west", "east", "north"):
-                self.make(org, list_, LISTS[list_])
-                who = st.lists(st.tuples(st.sampled_from(IDS[LISTS[list_]]), first_rows), unique_by=lambda one: one[0], min_size=2, max_size=5)
-                self.sync(org, list_, data.draw(who, f"{id_} {list_}"))
+            self.open_org(data, id_, zone, sandbox=sandbox, enabled=enabled)
         self.acted = set(ORGS)
+
+    def open_org(self, data: st.DataObject, id_: str, zone: str, *, sandbox: bool, enabled: bool) -> None:
+        assert self.world.run(self.processes[0].orgs.create(OrgProfile(id_, id_, zone, "US", sandbox)))
+        org = self.orgs[id_] = model.Org(id_, zone, sandbox, {name: model.Setting() for name in ("salesforce", "hubspot", "csv")})
+        self.set_mode(org, "csv", enabled=enabled, unit="day", duration=1)
+        for list_ in ("west", "east", "north"):
+            self.make(org, list_, LISTS[list_])
+            who = st.lists(st.tuples(st.sampled_from(IDS[LISTS[list_]]), first_rows), unique_by=lambda one: one[0], min_size=2, max_size=5)
+            self.sync(org, list_, data.draw(who, f"{id_} {list_}"))
 
     # Admins
 
@@ -65,6 +61,7 @@ class Office(Acts):
                 "undo",
                 "undo",
                 "reset",
+                "delete org",
             )
         ),
     )
@@ -86,6 +83,8 @@ class Office(Acts):
                 self.reset(org, self.draw_list(data, org), data.draw(st.sampled_from(REPS), "rep"))
             case "erase":
                 self.erase(data, org)
+            case "delete org":
+                self.delete_org(data, self.orgs[data.draw(st.sampled_from(ORGS), "which")])
             case "hand":
                 self.a_hand_deletes_a_key(data, org)
             case _:
@@ -122,6 +121,24 @@ class Office(Acts):
         else:
             self.delete_list(org, list_, cut_short=act == 1)
 
+    def delete_org(self, data: st.DataObject, org: model.Org) -> None:
+        """R17: all that is an org's goes, live reservations too, and nothing of another's. Who makes it anew finds nothing of the old one."""
+        self.world.run(self.process.orgs.delete(org.id))
+        left = [key for key in names(self.world.commands) if key.startswith(prefix(org.id))]
+        assert left == []
+        assert not any(self.world.commands("ZSCORE", marked, org.id) for marked in (ACTIVE, SYNCING))
+        for process in self.processes:
+            with pytest.raises(UnknownOrgError):
+                self.ask(org, lambda to, known: to.lists.page(known, 100, None), process)
+        assert self.world.run(self.process.orgs.delete(org.id)) is False
+        self.gone += org.claims
+        self.told[org.id] = 0
+        self.senders = [sender for sender in self.senders if sender.org != org.id]
+        self.requests = {request: send for request, send in self.requests.items() if request[0] != org.id}
+        self.torn = {one for one in self.torn if one[0] != org.id}
+        self.unswept.discard(org.id)
+        self.open_org(data, org.id, data.draw(st.sampled_from(ZONES), "zone"), sandbox=org.sandbox, enabled=data.draw(st.booleans(), "on"))
+
     def erase(self, data: st.DataObject, org: model.Org) -> None:
         """An admin forgets a person, whether anything is known of one or not."""
         integration = data.draw(st.sampled_from(("csv", "csv", "hubspot")), "integration")
@@ -131,11 +148,12 @@ class Office(Acts):
         assert told == (org.erase((of.integration, of.id)) if known else None)
 
     def make(self, org: model.Org, list_: str, integration: str) -> None:
-        wanted = ListDefinition(list_, list_.title(), integration, None, {}, 0)
+        sourced = (list_, integration) == (SOURCED, "hubspot")
+        wanted = ListDefinition(list_, list_.title(), integration, {"kind": "list", "id": "7"} if sourced else None, {}, 0)
         told = self.ask(org, lambda to, known: to.lists.create(known, wanted, exact=True, by="a test"))
         assert (slug_of(told) or told) == ("list-exists" if list_ in org.lists else list_)
         if list_ not in org.lists:
-            org.lists[list_] = model.List(integration)
+            org.lists[list_] = model.List(integration, sourced)
             org.expected.append({"type": "list.created", "integration": integration, "list": list_})
 
     def delete_list(self, org: model.Org, list_: str, *, cut_short: bool) -> None:
@@ -169,96 +187,6 @@ class Office(Acts):
         assert slug_of(told) == (None if name in org.lists else "list-not-found")
         if told is None:
             org.lists[name].places.pop(rep, None)
-
-    # Workers
-
-    def draw_rows(self, data: st.DataObject, list_: model.List) -> list[tuple[str, model.Row]]:
-        return data.draw(st.lists(st.tuples(st.sampled_from(IDS[list_.integration]), rows), max_size=6), "rows")
-
-    def sync(self, org: model.Org, list_: str, found: list[tuple[str, model.Row]]) -> None:
-        run = self.begin_run(org, list_)
-        if run is not None:
-            self.page(org, list_, run, found, again=False)
-            self.finish(org, list_, run)
-
-    def begin_run(self, org: model.Org, name: str) -> model.Run | None:
-        told = self.ask(org, lambda to, known: to.syncs.begin(known, name))
-        list_ = org.lists.get(name)
-        if list_ is None or (list_.run and list_.run.state == "running" and not list_.run.silent):
-            assert slug_of(told) == ("list-not-found" if list_ is None else "sync-running")
-            return None
-        assert isinstance(told, str)
-        if list_.run and list_.run.state == "running":
-            list_.run.state = "failed"
-            org.expected.append({"type": "sync.finished", "integration": list_.integration, "list": name})
-        run = list_.begin(told)
-        self.runs.append((org.id, name, run))
-        org.expected.append({"type": "sync.started", "integration": list_.integration, "list": name})
-        return run
-
-    @rule(data=st.data())
-    def work(self, data: st.DataObject) -> None:
-        """A worker reads a source whole, or begins a run, or goes on with one, maybe one that was given up long ago."""
-        goes_on = [run for run in self.runs if self.lost(self.orgs[run[0]], *run[1:]) is None]
-        acts = ("page", "page again", "finish", "fail", "fall silent") if self.runs else ()
-        act = data.draw(st.sampled_from((*(acts * 2 if goes_on else acts), "whole", "whole", "begin", "begin")), "act")
-        if act in {"whole", "begin"}:
-            org = self.draw_org(data)
-            list_ = self.draw_list(data, org)
-            if act == "whole" and list_ in org.lists:
-                self.sync(org, list_, self.draw_rows(data, org.lists[list_]))
-            else:
-                self.begin_run(org, list_)
-            return
-        id_, list_, run = data.draw(st.sampled_from(goes_on * 3 + self.runs[-3:]), "run")
-        org = self.orgs[id_]
-        if act == "finish":
-            self.finish(org, list_, run)
-        elif act == "fall silent":
-            self.fall_silent(org, list_, run)
-        elif act == "fail":
-            again = self.lost(org, list_, run) == "sync-lost" and org.lists[list_].run is run and run.state == "failed"
-            lost = None if again else self.lost(org, list_, run)
-            told = self.ask(org, lambda to, known: to.syncs.fail(known, list_, run.id, {"type": "body-incomplete", "detail": "a test"}))
-            assert slug_of(told) == lost
-            if lost is None and not again:
-                run.state = "failed"
-                org.expected.append({"type": "sync.finished", "integration": org.lists[list_].integration, "list": list_})
-        else:
-            known = org.lists.get(list_)
-            found = self.draw_rows(data, known) if known else [("p1", model.Row())]
-            self.page(org, list_, run, found, again=act == "page again")
-
-    def fall_silent(self, org: model.Org, list_: str, run: model.Run) -> None:
-        """R12: a run of which nothing was heard for a minute keeps no other from beginning."""
-        if self.lost(org, list_, run) is None:
-            self.world.commands("HSET", f"reservoir:{{{org.id}}}:list:{list_}:sync", "lease", self.world.now_ms() - 1)
-            run.silent = True
-            self.acted = {org.id}
-
-    def lost(self, org: model.Org, name: str, run: model.Run) -> str | None:
-        """Why a run may write no more, or None."""
-        if name not in org.lists:
-            return "list-not-found"
-        return None if org.lists[name].run is run and run.state == "running" else "sync-lost"
-
-    def page(self, org: model.Org, list_: str, run: model.Run, found: list[tuple[str, model.Row]], *, again: bool) -> None:
-        """A page comes, or, ``again``, the worker got no answer and sends one that has the number of the last."""
-        lost, number = self.lost(org, list_, run), max(1, run.page) if again else run.page + 1
-        integration = org.lists[list_].integration if list_ in org.lists else "csv"
-        sent = [(line, member_of(integration, who, row)) for line, (who, row) in enumerate(found, 2)]
-        assert slug_of(self.ask(org, lambda to, known: to.syncs.page(known, list_, run.id, number, sent, [], 0))) == lost
-        if lost is None:
-            org.lists[list_].bring(run, number, found)
-
-    def finish(self, org: model.Org, name: str, run: model.Run) -> None:
-        list_ = org.lists.get(name)
-        done = list_ is not None and list_.run is run and run.state == "done"
-        lost = None if done else self.lost(org, name, run)
-        assert slug_of(self.ask(org, lambda to, known: to.syncs.finish(known, name, run.id))) == lost
-        if list_ and lost is None and not done:
-            list_.finish(run)
-            org.expected.append({"type": "sync.finished", "integration": list_.integration, "list": name})
 
     # Time, the settling of what is due, and the operators
 

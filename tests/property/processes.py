@@ -17,6 +17,7 @@ from reservoir.storage.reservations import ReservationStore
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.settling import Settling
 from reservoir.storage.syncs import SyncStore
+from reservoir.storage.why import WhyStore
 from tests.conftest import INTEGRATIONS
 from tests.support.commands import Commands
 from tests.support.engine import EngineProcess
@@ -38,6 +39,7 @@ class Process:
     prospects: ProspectStore
     settings: SettingsStore
     settling: Settling
+    why: WhyStore
 
     @classmethod
     def on(cls, store: Store) -> "Process":
@@ -54,6 +56,7 @@ class Process:
             ProspectStore(orgs),
             settings,
             Settling(orgs, lists, settings, 30),
+            WhyStore(orgs),
         )
 
 

@@ -25,7 +25,7 @@ from reservoir.storage.redis import Store, open_store
 from reservoir.storage.settings import SettingsStore
 from reservoir.storage.syncs import SyncStore
 from tests.conftest import INTEGRATIONS, known
-from tests.property.office import member_of
+from tests.property.working import member_of
 from tests.support.clocks import expiry_by_the_rule
 from tests.support.commands import Commands
 from tests.support.engine import EngineProcess

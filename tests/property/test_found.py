@@ -11,7 +11,7 @@ from reservoir.storage.claims import ClaimStore, RequestKey, Taker
 from reservoir.storage.lists import ListStore
 from reservoir.storage.orgs import Org, OrgStore
 from reservoir.storage.syncs import SyncStore
-from tests.property.office import member_of
+from tests.property.working import member_of
 from tests.support.builders import age
 from tests.support.commands import Commands
 from tests.support.model import Row

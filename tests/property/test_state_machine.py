@@ -10,6 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from reservoir.domain.times import DAY_MS
 from reservoir.storage import scripts, syncs
+from tests.property.asking import Asking
 from tests.property.checks import Checks
 from tests.property.dialing import Dialing
 from tests.property.office import Office
@@ -40,7 +41,7 @@ TINY = {
 """The scripts' bounds, so small that a list of five meets all of them."""
 
 
-class Machine(Dialing, Office, Checks):
+class Machine(Dialing, Asking, Office, Checks):
     """All acts and all checks."""
 
 

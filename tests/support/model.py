@@ -4,7 +4,7 @@ Every act is given the store's time. What only the store can know (a claim's id,
 like, which also say what the history must have by then. Prospects are pairs of integration and id.
 """
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from tests.support.clocks import expiry_by_the_rule
@@ -106,11 +106,15 @@ class Row:
 
 @dataclass
 class Run:
-    """A sync. ``brought`` stand at the head of the list, in the order in which they came."""
+    """A sync. ``brought`` stand at the head of the list, in the order in which they came. ``sender``: who writes for it. ``due``: a worker may take it now.
+    ``silent``: it is lost as soon as somebody looks."""
 
     id: str
     state: str = "running"
+    sender: str = ""
+    due: bool = False
     silent: bool = False
+    complete: bool = False
     page: int = 0
     brought: list[str] = field(default_factory=list)
     fetched: int = 0
@@ -122,9 +126,11 @@ class Run:
 
 @dataclass
 class List:
-    """A list. ``removed``: whom each rep removed, and by which claim. ``places``: the prospect last handed to each rep while the mode was off, and its rank."""
+    """A list. ``sourced``: a CRM's, which workers read. ``removed``: whom each rep removed, and by which claim.
+    ``places``: the prospect last handed to each rep while the mode was off, and its rank."""
 
     integration: str
+    sourced: bool = False
     order: list[str] = field(default_factory=list)
     rows: dict[str, Row] = field(default_factory=dict)
     removed: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -136,13 +142,16 @@ class List:
         """Members who can be dialed, in order; with a rep, those that the rep has not removed."""
         return [who for who in self.order if self.rows[who].reason is None and who not in self.removed.get(rep or "", {})]
 
+    def beyond(self, rep: str) -> list[str]:
+        """The members behind the rep's own place (R9)."""
+        if rep not in self.places:
+            return self.order
+        last, rank = self.places[rep]
+        return self.order[self.order.index(last) + 1 :] if last in self.order else self.order[rank:]
+
     def ahead(self, rep: str) -> list[str]:
         """Whom the rep's own walk has still to meet (R9)."""
-        if rep not in self.places:
-            left = self.order
-        else:
-            last, rank = self.places[rep]
-            left = self.order[self.order.index(last) + 1 :] if last in self.order else self.order[rank:]
+        left = self.beyond(rep)
         return [who for who in self.dialable(rep) if who in left]
 
     def begin(self, run_id: str) -> Run:
@@ -159,7 +168,7 @@ class List:
         run.page = number
         for who, row in rows:
             if who in run.brought:
-                run.rejected += 1
+                run.rejected += not self.sourced
                 continue
             run.brought.append(who)
             run.fetched += 1
@@ -181,13 +190,13 @@ class List:
         if self.run and who in self.run.brought:
             self.run.brought.remove(who)
 
-    def finish(self, run: Run) -> None:
-        """The run was read to its end: who it did not bring leaves."""
-        if run.state == "running":
+    def finish(self, run: Run, *, complete: bool) -> None:
+        """The run was read to its end: who it did not bring leaves, if the source was ready (``complete``)."""
+        if complete:
             run.left = len(self.order) - len(run.brought)
             self.order = list(run.brought)
             self.rows = {who: row for who, row in self.rows.items() if who in run.brought}
-            run.state, self.fetched = "done", run.fetched
+        run.complete, self.fetched = complete, run.fetched
 
 
 @dataclass
@@ -246,6 +255,32 @@ class Org:
         if own and own.integration == claim.integration and claim.prospect in own.rows:
             return {own.rows[claim.prospect].version}
         return {of.rows[claim.prospect].version for of in self.lists.values() if of.integration == claim.integration and claim.prospect in of.rows}
+
+    # Why
+
+    def against(self, of: Prospect, name: str | None, rep: str | None, mode: str | None, now_ms: int) -> list[str]:
+        """The rules that keep a prospect from being dialed now; with a list, by a claim on it."""
+        list_ = self.lists.get(name or "")
+        inside = list_ if list_ and list_.integration == of[0] else None
+        row = inside.rows.get(of[1]) if inside else None
+        holder, on = self.holder(of, now_ms), self.settings[of[0]].enabled
+        found = ["not-a-member"] if name and not row else []
+        if mode != "click_to_call":
+            found += [holder.state] if holder and on else []
+            found += ["do-not-call"] if self.flagged(of) else []
+            found += ["undialable"] if row and row.reason == "no-phone" else []
+            found += ["removed"] if inside and of[1] in inside.removed.get(rep or "", {}) else []
+            found += ["behind-your-place"] if inside and row and rep and not on and of[1] not in inside.beyond(rep) else []
+        return found
+
+    def against_all(self, list_: List, rep: str | None, now_ms: int) -> dict[str, int]:
+        """How many members of a list each rule keeps from being dialed now."""
+        on = self.settings[list_.integration].enabled
+        found = Counter(claim.state for claim in self.taken_in(list_, now_ms) if on)
+        found.update("undialable" if row.reason == "no-phone" else row.reason for row in list_.rows.values() if row.reason)
+        found["removed"] = sum(who in list_.removed.get(rep or "", {}) for who in list_.order)
+        found["behind-your-place"] = 0 if on else len(list_.order) - len(list_.beyond(rep or ""))
+        return {rule: count for rule, count in found.items() if count}
 
     # Prospects
 
