@@ -141,14 +141,18 @@ async def test_a_zone_changes_attempts_from_then_on_only(server: EngineProcess) 
 async def test_terms_that_are_not_right_at_the_stores_own_time_are_computed_anew(server: EngineProcess) -> None:
     """R19: what a process holds ready is for a later minute than the store's; the store says so, and the reservation is as long as it should be."""
     async with office(server) as at:
-        await at.claim()
-        org = await at.org()
-        assert at.store.clock._ahead_ms is not None
-        at.store.clock._ahead_ms += BEHIND_MS
-        ahead_ms = at.store.clock.predict(HostTime.read())
-        org._terms = ("csv 1 60000 1 hubspot 0 60000 0 salesforce 0 60000 0", ahead_ms - BEHIND_MS // 2, ahead_ms + HOUR_MS)
-        before = at.scripts_run()
-        claim = await at.claim(org)
+        while True:  # until it is done in less time than the process is ahead
+            at.store.clock.accept()
+            await at.store.read_clock()
+            org = await at.org()
+            assert at.store.clock._ahead_ms is not None
+            at.store.clock._ahead_ms += BEHIND_MS
+            ahead_ms = at.store.clock.predict(HostTime.read())
+            org._terms = ("csv 1 60000 1 hubspot 0 60000 0 salesforce 0 60000 0", ahead_ms - BEHIND_MS // 2, ahead_ms + HOUR_MS)
+            before = at.scripts_run()
+            claim = await at.claim(org)
+            if claim.claimed_at_ms < ahead_ms - BEHIND_MS // 2:
+                break
         assert at.scripts_run() == before + 2
         assert at.ends(claim) == claim.expires_at_ms == expiry_by_the_rule("day", 1, NEW_YORK, claim.claimed_at_ms)
 
@@ -170,13 +174,13 @@ async def test_a_process_dials_through_the_instant_at_which_a_day_changes_its_le
     with LeapingServer(tmp_path) as server:
         async with office(server) as at:
             org, number, claims = await at.org(), itertools.count(), list[Claim]()
-            for _ in range(5):  # on a slow machine it may be over before it has begun
-                server.leap(instant_ms - BEFORE_MS - time.time_ns() // 1_000_000)
+            before_ms = BEFORE_MS
+            while not claims or claims[0].claimed_at_ms >= instant_ms:  # on a slow machine it may be over before it has begun
+                server.leap(instant_ms - before_ms - time.time_ns() // 1_000_000)
                 at.store.clock.accept()
                 await at.store.read_clock()
                 claims = [await at.claim_one(org, next(number))]
-                if claims[0].claimed_at_ms < instant_ms:
-                    break
+                before_ms *= 2
             while claims[-1].claimed_at_ms < instant_ms + BEFORE_MS // 2:
                 claims.append(await at.claim_one(org, next(number)))
             for claim in claims:
