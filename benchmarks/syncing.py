@@ -1,8 +1,12 @@
-"""A sync of many members by a worker of its own, while dialers claim: how long claims take with and without it, in one run, and the worker's memory."""
+"""A sync of many members by a worker of its own, while dialers claim: how long claims take with and without it, in turns, and the worker's memory.
+
+The worker is stopped (SIGSTOP) for a moment and goes on for a moment, again and again, so that whatever else the machine does falls to both alike.
+"""
 
 import argparse
 import asyncio
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -55,7 +59,8 @@ class Big:
 integration = Integration("big", str.strip, ("all",), connect=Big, table=Settings)
 """
 DIALERS = 4
-QUIET_S = 10.0
+TURN_S = 0.7
+"""How long the worker works, or is stopped; no longer than a call of its own that is under way may take."""
 
 
 def install(directory: Path) -> str:
@@ -68,19 +73,42 @@ def install(directory: Path) -> str:
     return str(directory)
 
 
-async def claim(url: str, key: str, until: asyncio.Event) -> list[float]:
-    """How long each claim took (ms), by a few dialers who claim one after the other."""
-    took: list[float] = []
+class Turns:
+    """Whether the worker works just now. ``number`` moves on with each change: a claim that spans one counts for neither."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.number = 0
+
+    @property
+    def works(self) -> bool:
+        return self.number % 2 == 0
+
+    async def take(self) -> None:
+        """Turn after turn, until it is cancelled; then the worker works."""
+        try:
+            while True:
+                await asyncio.sleep(TURN_S)
+                os.kill(self._pid, signal.SIGSTOP if self.works else signal.SIGCONT)
+                self.number += 1
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
+
+
+async def claim(url: str, key: str, turns: Turns, until: asyncio.Event) -> tuple[list[float], list[float]]:
+    """How long each claim took (ms) while the worker was stopped, and while it worked, by a few dialers who claim one after the other."""
+    took: tuple[list[float], list[float]] = ([], [])
 
     async def dial(http: aiohttp.ClientSession, number: int) -> None:
         while not until.is_set():
             body = {"rep": f"rep-{number}", "session": f"s-{number}", "mode": "power"}
-            begun = time.perf_counter()
+            turn, begun = turns.number, time.perf_counter()
             async with http.post(f"{url}/v1/lists/{filling.LIST}/claims", json=body, headers={"Authorization": f"Bearer {key}"}) as answer:
                 await answer.read()
                 if answer.status not in {200, 201}:
                     raise RuntimeError(f"a claim was answered {answer.status}")
-            took.append((time.perf_counter() - begun) * 1_000)
+            if turn == turns.number:
+                took[turns.works].append((time.perf_counter() - begun) * 1_000)
             await asyncio.sleep(0.02)
 
     async with aiohttp.ClientSession() as http:
@@ -94,11 +122,16 @@ def memory_mb(pid: int, field: str) -> float:
     return int(line.split()[1]) / 1024
 
 
-async def measured(url: str, key: str, work: "asyncio.Future[Any]") -> list[float]:
-    """The claims while something goes on."""
-    until = asyncio.Event()
+async def measured(url: str, key: str, pid: int, work: "asyncio.Future[Any]") -> tuple[list[float], list[float]]:
+    """The claims while the sync goes on, in turns."""
+    until, turns = asyncio.Event(), Turns(pid)
     work.add_done_callback(lambda _: until.set())
-    took = await claim(url, key, until)
+    taking = asyncio.ensure_future(turns.take())
+    try:
+        took = await claim(url, key, turns, until)
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)
     await work
     return took
 
@@ -133,7 +166,7 @@ def started(directory: Path, environ: dict[str, str], *words: str) -> subprocess
 
 
 async def main(members: int, directory: Path, environ: dict[str, str], url: str) -> None:
-    """Quiet, a sync, quiet again."""
+    """One sync, and claims beside it."""
     async with services(Config(), url) as opened:
         key = await filling.fill(opened, 20_000)
         org = await filling.current(opened)
@@ -144,16 +177,15 @@ async def main(members: int, directory: Path, environ: dict[str, str], url: str)
         await ready("http://127.0.0.1:8479", serve, worker)
         async with services(Config(), url) as opened:
             at = "http://127.0.0.1:8479"
-            before = await measured(at, key, asyncio.ensure_future(asyncio.sleep(QUIET_S)))
             idle_mb = memory_mb(worker.pid, "VmRSS")
             begun = time.perf_counter()
             work = asyncio.ensure_future(synced(opened, worker.pid, members))
-            during = await measured(at, key, work)
+            without, beside = await measured(at, key, worker.pid, work)
             took_s = time.perf_counter() - begun
-            after = await measured(at, key, asyncio.ensure_future(asyncio.sleep(QUIET_S)))
-            print(told("without", before), told("with the sync", during), told("without again", after), sep="\n")
+            print(told("without", without), told("with the sync", beside), sep="\n")
             grown = ", ".join(f"{one:.0f}" for one in work.result())
-            print(f"{members:,} members in {took_s:.1f} s; the worker's memory: {idle_mb:.0f} MB idle, then at each tenth {grown} MB")
+            print(f"{members:,} members in {took_s:.1f} s, for half of which the worker was stopped")
+            print(f"the worker's memory: {idle_mb:.0f} MB idle, then at each tenth {grown} MB")
     finally:
         for process in (worker, serve):
             process.terminate()
