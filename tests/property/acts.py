@@ -9,10 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from reservoir.domain import claims as domain
 from reservoir.domain.refusals import Refused
+from reservoir.storage.keys import ACTIVE
 from reservoir.storage.orgs import Org
 from tests.property.processes import Process, World
 from tests.support import model
-from tests.support.builders import age
+from tests.support.builders import age, age_unreserved
 
 Answer = TypeVar("Answer")
 
@@ -121,5 +122,10 @@ class Acts(RuleBasedStateMachine):
 
     def older(self, org: model.Org, claim: model.Claim, ms: int) -> None:
         """So much time passes for a hold or a reservation, and for nothing else."""
-        age(self.world.commands, org.id, f"{claim.integration}:{claim.prospect}", ms)
+        if claim.state == "unreserved":
+            age_unreserved(self.world.commands, org.id, claim.id, ms)
+        else:
+            age(self.world.commands, org.id, f"{claim.integration}:{claim.prospect}", ms)
         org.older(claim, ms)
+        # Nothing ends sooner than a process that settles has heard, but for what was taken of late: so this was, however long ago the machine did it.
+        self.world.commands("ZADD", ACTIVE, self.world.now_ms(), org.id)

@@ -16,7 +16,6 @@ from tests.property.acts import IDS, LISTS, ORGS, REPS, TIMEOUTS, ZONES, slug_of
 from tests.property.processes import Process
 from tests.property.working import SOURCED, Working
 from tests.support import model
-from tests.support.builders import age_unreserved
 from tests.support.keyspace import names
 
 first_rows = st.sampled_from([model.Row()] * 6 + [model.Row(1, "no-phone"), model.Row(1, "do-not-call")])
@@ -208,8 +207,7 @@ class Office(Working):
         if waiting:
             claim = data.draw(st.sampled_from(waiting), "whose")
             ms = (claim.ends_ms or 0) - now_ms + 1
-            age_unreserved(self.world.commands, org.id, claim.id, ms)
-            org.older(claim, ms)
+            self.older(org, claim, ms)
             self.acted = {org.id}
 
     def a_month_passes_for_a_rep(self, org: model.Org, name: str, rep: str) -> None:
