@@ -39,7 +39,7 @@ async def measure(port: int, members: int, lists: int) -> None:
     print(f"{members:,} members in {lists} lists")
     async with services(load(None, {"RESERVOIR_REDIS__ALLOW_UNSAFE": "true"}), f"redis://127.0.0.1:{port}/0") as opened:
         await opened.store.command("FLUSHALL")
-        await slowest(opened, "import pages of 250", lambda: fill(opened, members, lists), 1)
+        await slowest(opened, "import pages of 100", lambda: fill(opened, members, lists), 1)
         org = await current(opened)
         for count, hold in ((1, None), (10, None), (50, None), (1, 60)):
             taker = Taker("ana@acme.com", "s-81", "parallel", hold)

@@ -210,6 +210,7 @@ local function ahead(start)
 end
 
 local function walk()
+  redis.call('ZCARD', prefix .. 'unreserved-ends')
   local start = '(' .. after
   if after == '' then
     start = own_place(base, taker.rep)

@@ -69,6 +69,7 @@ if terms.enabled then
     return { 'prospect-reserved', now, taken(member) }
   end
 else
+  redis.call('ZCARD', prefix .. 'unreserved-ends')
   taker.switched_on = terms.switched_on
   rows, ids = hand_over(taker, { prospect })
 end

@@ -127,12 +127,10 @@ local function give_back(id, record)
   return not (foreign and obey(record.integration, record.prospect))
 end
 
--- Hands prospects over while multi-rep dialing is off: nothing is reserved and nobody is blocked (R9). Returns rows and ids.
+-- Hands prospects over while multi-rep dialing is off: nothing is reserved and nobody is blocked (R9). The caller has looked at what type
+-- `unreserved-ends` is of. Returns rows and ids.
 local function hand_over(taker, prospects)
   local rows, ids = {}, {}
-  if taker.hold > 0 then
-    redis.call('ZCARD', prefix .. 'unreserved-ends')
-  end
   for i, prospect in ipairs(prospects) do
     local id = taker.base .. string.format('%02d', i - 1)
     local record = record_for(taker, prospect)

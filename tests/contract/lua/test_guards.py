@@ -53,6 +53,7 @@ class Full:
             bench.server("PEXPIRE", bench.key(f"list:west:{key}"), DAY_MS)
         bench.terms["csv"] = Terms(enabled=False)
         bench.take("west", rep="bob")
+        bench.take("west", rep="bob", hold_ms=60_000)
         bench.terms["csv"] = Terms()
         bench.fill("crm", ["p1"])
         bench.make_list("old", ["p1", "o1"])

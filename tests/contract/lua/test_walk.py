@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import hiredis
 import pytest
 
 from reservoir.domain.times import DAY_MS
@@ -63,6 +64,19 @@ def test_a_hold_has_an_end_and_is_not_attempted(bench: Bench) -> None:
     assert changed[f"claim:{BASE}00 ttl"] == now + 8_000 + DAY_MS
     assert changed[f"unreserved-ends[{BASE}00]"] == now + 8_000
     assert f"claim:{BASE}00[attempted_at]" not in changed
+
+
+@pytest.mark.leaves("a key of the wrong type")
+def test_a_hold_that_cannot_be_kept_leaves_the_line_as_it_is(bench: Bench) -> None:
+    """A key that somebody's hand has spoilt is met before anything is written, also by one who waits."""
+    bench.make_list("dry", [])
+    bench.claim("dry", waiting="wait process:1", hold_ms=8_000)
+    bench.fill("dry", ["p1"])
+    bench.server("RPUSH", bench.key("unreserved-ends"), "of the wrong type")
+    before = bench.snapshot()
+    with pytest.raises(hiredis.ReplyError, match="WRONGTYPE"):
+        bench.claim("dry", waiting="wait process:1", hold_ms=8_000)
+    assert bench.changes(before) == {}
 
 
 def test_each_rep_walks_alone(bench: Bench) -> None:
