@@ -11,9 +11,11 @@ from typing import IO
 TIED = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0) if sys.platform == "linux" else None
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Run before a program, by ``tied``: SIGKILL for it when its parent is gone (prctl(2), PR_SET_PDEATHSIG is 1)."""
+"""Run before a program, by ``tied``: SIGKILL for it when its parent is gone (prctl(2), PR_SET_PDEATHSIG is 1), and Ctrl-C as in a shell's foreground, though
+the tests themselves may run in the background, where it is ignored."""
 
 
 def tied(program: Path | str, *arguments: str) -> list[str]:
