@@ -21,7 +21,7 @@ from reservoir.sync.imports import BrokenOffError, Content
 
 EXAMINED_MOST = 5_000
 CHUNK_WITHIN_S = 30
-"""How long an upload may be silent. Below the time after which its run is lost, so that what came is brought and the run ends as failed."""
+"""How long an upload may be silent, while its run is kept: then that ends as failed, what came stands, and the list can be filled anew."""
 
 CONTENTS = ("text/csv", "application/x-ndjson")
 
@@ -108,7 +108,7 @@ async def put_members(visit: Visit, _: None) -> Answer | Refused:
 
 
 async def _chunks(request: web.Request) -> AsyncIterator[bytes]:
-    """The body as it comes. One that stays silent for too long has broken off: its run would be lost, and its connection stay for ever."""
+    """The body as it comes. One that stays silent for too long has broken off: else its run and its connection would stay for ever."""
     try:
         while True:
             async with asyncio.timeout(CHUNK_WITHIN_S):
