@@ -50,14 +50,7 @@ class Connection(RequestHandler):
             problem = ProblemError("internal-error", "This is a defect of the service.")
         else:
             self.log_debug("No request from %s: %s", request.remote, message)
-            problem = ProblemError.invalid(
-                [
-                    {
-                        "parameter": "request",
-                        "detail": _UNREADABLE,
-                    }
-                ]
-            )
+            problem = ProblemError.invalid([{"parameter": "request", "detail": _UNREADABLE}])
         return _last_answer(problem)
 
     def log_exception(self, *args: Any, **kw: Any) -> None:

@@ -110,11 +110,11 @@ def _path_errors(request: web.Request, route: Route) -> list[FieldError]:
 
 
 def _no_id(name: str, path: Mapping[str, str]) -> str | None:
-    integration = integrations().get(path.get("integration", ""))
-    read = {"rep": ids.opaque, "session": ids.opaque, "prospect": integration.prospect_id if integration else None}.get(name)
     try:
-        if read is not None:
-            read(path[name])
+        if name in {"rep", "session"}:
+            ids.opaque(path[name])
+        elif name == "prospect" and (integration := integrations().get(path["integration"])) is not None:
+            integration.prospect_id(path[name])
     except InvalidError as error:
         return str(error)
     return None

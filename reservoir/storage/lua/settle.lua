@@ -14,10 +14,6 @@ if refusal then
   return refusal
 end
 
-local function due_in(index, most)
-  return most > 0 and redis.call('ZRANGEBYSCORE', prefix .. index, '-inf', '(' .. integer(now), 'LIMIT', 0, most, 'WITHSCORES') or {}
-end
-
 local function soonest()
   local first
   for _, index in ipairs({ 'ends', 'unreserved-ends' }) do
@@ -42,11 +38,10 @@ end
 
 redis.call('XLEN', prefix .. 'history')
 redis.call('ZCARD', prefix .. 'unreserved-ends')
-local due, members = due_in('ends', SETTLE_PROSPECTS), {}
-for i = 1, #due, 2 do
-  members[#members + 1] = due[i]
-end
-local settled = settle(members)
-local unreserved = settled == #members and due_in('unreserved-ends', SETTLE_PROSPECTS - settled) or {}
+local past = '(' .. integer(now)
+local due = redis.call('ZRANGEBYSCORE', prefix .. 'ends', '-inf', past, 'LIMIT', 0, SETTLE_PROSPECTS)
+local settled = settle(due)
+local left = settled == #due and SETTLE_PROSPECTS - settled or 0
+local unreserved = redis.call('ZRANGEBYSCORE', prefix .. 'unreserved-ends', '-inf', past, 'LIMIT', 0, left, 'WITHSCORES')
 tell_lapsed(unreserved)
 return { 'settled', now, settled + #unreserved / 2, soonest(), redis.call('SCARD', prefix .. 'broken') }
